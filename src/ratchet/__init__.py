@@ -1,0 +1,1 @@
+"""Makes LLM applications better over time from what their users do and say."""

@@ -1,0 +1,1 @@
+"""Replays a history of requests with known outcomes through the real loop."""

@@ -1,0 +1,28 @@
+"""Builds the layers of a release above its base, in the order in which a request passes through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ratchet.interfaces import Vector
+from ratchet.layers import examples, retrieval
+from ratchet.layers.layer import Answerer, Bundle, LayerState
+from ratchet.records.app import App
+from ratchet.records.lesson import Lesson
+from ratchet.records.passage import Passage
+
+
+def assemble(
+    app: App,
+    number: int,
+    base: Answerer,
+    passages: Sequence[Passage],
+    lessons: Sequence[Lesson],
+    embed: Callable[[Sequence[str]], Vector],
+) -> Bundle:
+    """A release ready to answer. ``embed`` gives the stored vectors of lasting texts."""
+    layers: list[LayerState] = []
+    if app.kind != "classify":
+        layers.append(retrieval.build(app, passages, lessons, embed))
+    layers.append(examples.build(app, lessons, embed))
+    return Bundle(app, number, base, tuple(layers), frozenset(lesson.id for lesson in lessons))

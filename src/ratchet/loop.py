@@ -1,0 +1,132 @@
+"""One turn of the loop, the stages in order: enrich, review, learn, gate, release. Read this file first.
+
+Capture and serve run when a request arrives, review waits for people; what lies between runs here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from ratchet.errors import Conflict
+from ratchet.interfaces import Outside
+from ratchet.records.app import App
+from ratchet.records.candidate import Candidate
+from ratchet.records.gate import GateReport
+from ratchet.records.plan import ChangePlan
+from ratchet.records.release import Release
+from ratchet.stages.enrich.enrichment import Enriched, enrich
+from ratchet.stages.enrich.escalate import EscalationRules
+from ratchet.stages.gate import suites, traffic
+from ratchet.stages.gate.decide import Contest, evaluate, is_contained
+from ratchet.stages.gate.evaluate import Evaluation, Progress
+from ratchet.stages.learn.propose import propose, refuse_leak
+from ratchet.stages.release.publish import next_number, publish, record_decision
+from ratchet.stages.serve.bundles import Bundles
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReport:
+    """What one turn did. ``candidate``, ``gate`` and ``release`` are ``None`` when there was nothing to learn.
+
+    ``waiting`` is how many verdicts the candidate's gate waits for.
+    """
+
+    enriched: Enriched
+    candidate: Candidate | None = None
+    gate: GateReport | None = None
+    release: Release | None = None
+    waiting: int = 0
+
+    def summary(self) -> str:
+        """One sentence for people."""
+        if self.candidate is None:
+            return "Nothing new to learn."
+        if self.gate is None:
+            return (
+                f"Candidate {self.candidate.id} waits for {self.waiting} verdicts: it answers these recent requests"
+                " differently, and a person must say which answer is right (`ratchet review`)."
+            )
+        if self.release is not None:
+            return f"Release {self.release.number} is live with {self.release.lessons} lessons. {self.gate.reason}"
+        return f"Candidate {self.candidate.id} was {self.candidate.status}. {self.gate.reason}"
+
+
+@dataclass(slots=True)
+class Loop:
+    """The loop of one store: what a turn needs, and what it remembers between turns."""
+
+    outside: Outside
+    bundles: Bundles
+    plan: ChangePlan = field(default_factory=ChangePlan)
+    rules: EscalationRules = field(default_factory=EscalationRules)
+    evaluation: Evaluation = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.evaluation = Evaluation(self.outside.vectors.keep)
+
+    def turn(self, app_name: str, progress: Progress | None = None) -> TurnReport:
+        """Enrich what came in, learn from what was reviewed, and release it if it passes."""
+        app = self.outside.store.apps.get(app_name)
+        enriched = enrich(self.outside, app.name, self.rules)
+        active = self.outside.store.releases.active(app.name)
+        suites.refresh(self.outside, app, active)
+        candidate = self._waiting_candidate(app, active)
+        if candidate is None:
+            candidate = propose(self.outside, app, parent=active, current=self.bundles.bank(app.name, active))
+            if candidate is None:
+                return TurnReport(enriched)
+            candidate = self._draw_sample(app, candidate)
+        waiting = traffic.waiting(self.outside, app.name, candidate.sampled)
+        if waiting:
+            return TurnReport(enriched, candidate, waiting=waiting)
+        gate, release = self.try_candidate(app, candidate, progress)
+        return TurnReport(enriched, self.outside.store.releases.candidate(candidate.id), gate, release)
+
+    def try_candidate(
+        self, app: App, candidate: Candidate, progress: Progress | None = None
+    ) -> tuple[GateReport, Release | None]:
+        """Gate one candidate; release it if it passes. Raises ``Conflict`` when its parent is no longer in force."""
+        outside = self.outside
+        if candidate.parent != outside.store.releases.active(app.name):
+            raise Conflict(
+                f"Candidate {candidate.id} was built on release {candidate.parent}, which is no longer in force.",
+                "Run a turn: it drafts a new one.",
+            )
+        knowledge = outside.store.knowledge.version(app.name)
+        contest = self._contest(app, candidate)
+        report = evaluate(outside, contest, self.plan, self.evaluation, progress)
+        record_decision(outside, candidate, report)
+        if report.decision != "pass":
+            return report, None
+        release = publish(outside, candidate, report, contest.new, knowledge=knowledge)
+        self.evaluation.now_in_force(app.name, release.number)
+        return report, release
+
+    def _waiting_candidate(self, app: App, active: int) -> Candidate | None:
+        """The candidate that waits for reviewers, if it still builds on the release in force."""
+        candidates = self.outside.store.releases.candidates(app.name)
+        newest = candidates[-1] if candidates else None
+        return newest if newest and newest.status == "evaluating" and newest.parent == active else None
+
+    def _draw_sample(self, app: App, candidate: Candidate) -> Candidate:
+        """Choose the recent requests to compare on, and ask reviewers about those whose answers differ.
+
+        A change that is contained needs no reviewers, so they are not asked for it.
+        """
+        contest = self._contest(app, candidate)
+        sample = traffic.draw(
+            self.outside, contest.old, contest.new, contest.bank, self.evaluation, self.plan, candidate.id
+        )
+        sampled = replace(candidate, sampled=sample.trace_ids)
+        with self.outside.store.transaction():
+            self.outside.store.releases.put_candidate(sampled)
+            if not is_contained(self.outside, contest, self.plan, self.evaluation):
+                traffic.ask(self.outside, sample)
+        return sampled
+
+    def _contest(self, app: App, candidate: Candidate) -> Contest:
+        old = self.bundles.of_release(app, candidate.parent)
+        new, bank = self.bundles.of_candidate(app, candidate, next_number(self.outside, app.name))
+        refuse_leak(bank)
+        added = frozenset(candidate.added)
+        return Contest(candidate, old, new, tuple(lesson for lesson in bank if lesson.id in added), tuple(bank))

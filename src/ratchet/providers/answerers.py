@@ -1,0 +1,80 @@
+"""Built-in bases that answer with no language model: the best passage, or the label whose words are nearest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ratchet.interfaces import Vector
+from ratchet.layers.layer import Answer, Learned, Request
+
+ABSTENTION = "I do not know. Nothing in the knowledge base answers this."
+TEMPERATURE = 0.08
+
+
+@dataclass(frozen=True, slots=True)
+class Extractive:
+    """Answers with the best passage found, and says that it does not know below ``floor`` (a retrieval score)."""
+
+    floor: float = 0.25
+
+    @property
+    def id(self) -> str:
+        """Name and settings."""
+        return f"extractive:floor={self.floor:g}"
+
+    def answer(self, request: Request, learned: Learned) -> Answer:
+        """The text of the best passage; its source is the first of the ranking."""
+        hits = learned.passages
+        if not hits or hits[0].score < self.floor:
+            return Answer(ABSTENTION, confidence=0.0, source="abstained", ranking=hits)
+        return Answer(hits[0].passage.text, source="learned" if hits[0].lesson_id else "base", ranking=hits)
+
+
+class NearestLabel:
+    """Zero-shot classification: the label whose name or description is nearest to the text."""
+
+    id = "nearest-label"
+
+    def __init__(self, keep: Callable[[Sequence[str]], Vector]) -> None:
+        self._keep = keep
+        self._vectors: dict[tuple[str, ...], Vector] = {}
+
+    def answer(self, request: Request, learned: Learned) -> Answer:
+        """Probabilities of all labels, from the cosines to their words."""
+        labels = request.app.labels
+        cosines = self._words(labels) @ request.vector
+        shares = np.exp((cosines - cosines.max()) / TEMPERATURE)
+        shares = shares / shares.sum()
+        top = np.sort(shares)[-2:]
+        names = list(labels)
+        return Answer(
+            names[int(shares.argmax())],
+            confidence=float(top[1] - top[0]),
+            scores={name: float(share) for name, share in zip(names, shares, strict=True)},
+        )
+
+    def _words(self, labels: Mapping[str, str]) -> Vector:
+        texts = tuple(words or name for name, words in labels.items())
+        if texts not in self._vectors:
+            self._vectors[texts] = self._keep(texts)
+        return self._vectors[texts]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFunction:
+    """The team's own function as the base: called with the question and what was learned, it returns text."""
+
+    name: str
+    function: Callable[[str, Learned], object]
+
+    @property
+    def id(self) -> str:
+        """The function's name; its code is the team's to version."""
+        return f"function:{self.name}"
+
+    def answer(self, request: Request, learned: Learned) -> Answer:
+        """What the function returns, as text; its errors pass through unchanged."""
+        return Answer(str(self.function(request.text, learned)))

@@ -1,0 +1,1 @@
+"""The nouns: frozen records with no input or output; each may name only what it came from."""

@@ -1,0 +1,1 @@
+"""Validate what arrives, deduplicate it, store it."""

@@ -1,0 +1,111 @@
+"""Takes traces and feedback in: validated, deduplicated, counted, and durable once acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from ratchet.errors import InvalidInput
+from ratchet.interfaces import Outside
+from ratchet.records.feedback import SIGNALS, THUMBS, Feedback, Score, Value
+from ratchet.records.trace import Trace
+from ratchet.stages.capture.validate import usable_id, usable_text
+
+MOST_SCORES = 50
+Outcome = Literal["stored", "duplicate"]
+
+
+def record_trace(outside: Outside, trace: Trace) -> Outcome:
+    """Store a trace; the same id again changes nothing. Raises ``InvalidInput``."""
+    usable_id("trace id", trace.id)
+    usable_text("input", trace.input)
+    usable_text("output", trace.output, may_be_empty=True)
+    for name in ("user", "role", "task_type", "session", "environment", "segment"):
+        usable_text(name, getattr(trace.context, name), may_be_empty=True)
+    return _counted(outside, trace.app, outside.store.traces.add(trace))
+
+
+def read_feedback(
+    outside: Outside,
+    app: str,
+    trace_id: str,
+    *,
+    event_id: str = "",
+    user: str = "",
+    scores: Mapping[str, object] | None = None,
+    thumb: str = "",
+    stars: object = None,
+    flags: Iterable[str] = (),
+    correction: str = "",
+    comment: str = "",
+    signals: Mapping[str, object] | None = None,
+) -> Feedback:
+    """The feedback in one message, checked; raises ``InvalidInput`` and stores nothing when any part is unusable."""
+    feedback = Feedback(
+        id=usable_id("event id", event_id) if event_id else outside.ids.new("fb"),
+        app=app,
+        trace_id=usable_id("trace id", trace_id),
+        at=outside.clock.now(),
+        user=usable_text("user", user, may_be_empty=True),
+        scores=_scores(scores or {}),
+        thumb=_thumb(thumb),
+        stars=_stars(stars),
+        flags=tuple(usable_id("flag", flag) for flag in flags),
+        correction=usable_text("correction", correction, may_be_empty=True),
+        comment=usable_text("comment", comment, may_be_empty=True),
+        signals=_signals(signals or {}),
+    )
+    if not feedback.as_scores():
+        raise InvalidInput("The feedback says nothing.", "Send a score, thumb, stars, flag, correction or comment.")
+    return feedback
+
+
+def record_feedback(outside: Outside, feedback: Feedback) -> Outcome:
+    """Store checked feedback; it may come before its trace, and the same event id again changes nothing."""
+    with outside.store.transaction():
+        return _counted(outside, feedback.app, outside.store.feedback.add(feedback))
+
+
+def count_rejected(outside: Outside, app: str) -> None:
+    """Count something that arrived and was refused."""
+    with outside.store.transaction():
+        outside.store.feedback.tally(app, "received")
+        outside.store.feedback.tally(app, "rejected")
+
+
+def _counted(outside: Outside, app: str, new: bool) -> Outcome:
+    outcome: Outcome = "stored" if new else "duplicate"
+    outside.store.feedback.tally(app, "received")
+    outside.store.feedback.tally(app, outcome)
+    return outcome
+
+
+def _scores(values: Mapping[str, object]) -> tuple[Score, ...]:
+    if len(values) > MOST_SCORES:
+        raise InvalidInput(f"The feedback has {len(values)} scores.", f"Send at most {MOST_SCORES} at once.")
+    found = tuple(Score.infer(name, value) for name, value in values.items())
+    for score in found:
+        if isinstance(score.value, str):
+            usable_text(f"score {score.name}", score.value, may_be_empty=True)
+    return found
+
+
+def _thumb(value: object) -> Any:
+    if value and value not in THUMBS:
+        raise InvalidInput(f"The thumb is {value!r}.", "Send 'up' or 'down'.")
+    return value
+
+
+def _stars(value: object) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value not in (1, 2, 3, 4, 5):
+        raise InvalidInput(f"The stars are {value!r}.", "Send a whole number from 1 to 5.")
+    return int(value)
+
+
+def _signals(values: Mapping[str, object]) -> dict[str, Value]:
+    unknown = sorted(set(values) - SIGNALS)
+    if unknown:
+        raise InvalidInput(f"The signal {unknown[0]!r} is unknown.", f"Known are: {', '.join(sorted(SIGNALS))}.")
+    return {name: Score.infer(name, value).value for name, value in values.items()}

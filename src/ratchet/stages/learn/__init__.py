@@ -1,0 +1,1 @@
+"""Ask the layers what the new lessons would change."""

@@ -1,0 +1,72 @@
+"""Asks the layers what the lessons since the last release would change, and drafts a candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ratchet.errors import LeakageError
+from ratchet.interfaces import Outside
+from ratchet.layers import examples, retrieval
+from ratchet.records.app import App
+from ratchet.records.candidate import Candidate, LayerName
+from ratchet.records.canonical import Json
+from ratchet.records.lesson import Lesson
+
+
+def propose(outside: Outside, app: App, *, parent: int, current: Sequence[Lesson]) -> Candidate | None:
+    """A candidate on top of release ``parent`` (whose bank is ``current``), or ``None`` when nothing would change."""
+    store, now = outside.store, outside.clock.now()
+    teaching = [lesson for lesson in store.lessons.all(app.name) if _may_teach(lesson, now)]
+    known = {lesson.id for lesson in current}
+    added = [lesson for lesson in teaching if lesson.id not in known]
+    standing = {lesson.id for lesson in teaching}
+    removed = [lesson.id for lesson in current if lesson.id not in standing]
+    layers = _layers_that_learn(app, added)
+    if not layers and not removed:
+        return None
+    refuse_leak(added)
+    candidate = Candidate(
+        id=outside.ids.new("cand"),
+        app=app.name,
+        at=now,
+        parent=parent,
+        bank_version=store.releases.next_bank_version(app.name),
+        layers=layers or _layers_that_learn(app, current),
+        added=tuple(lesson.id for lesson in added),
+        removed=tuple(removed),
+        status="evaluating",
+    )
+    with store.transaction():
+        store.releases.put_candidate(candidate)
+        details: dict[str, Json] = {
+            "added": len(added),
+            "removed": len(removed),
+            "layers": list(candidate.layers),
+            "parent": parent,
+        }
+        store.audit.append(now, "ratchet", "candidate.drafted", app.name, candidate.id, details)
+    return candidate
+
+
+def refuse_leak(lessons: Sequence[Lesson]) -> None:
+    """Raise ``LeakageError`` when a lesson is about to teach that may not."""
+    for lesson in lessons:
+        if lesson.split != "teach":
+            raise LeakageError(
+                f"Lesson {lesson.id} is {lesson.split.replace('_', ' ')} and was about to teach.",
+                "This is a defect in how the candidate was built: report it.",
+            )
+
+
+def _may_teach(lesson: Lesson, now: float) -> bool:
+    in_time = lesson.valid_until is None or lesson.valid_until > now
+    return lesson.split == "teach" and lesson.status == "active" and in_time
+
+
+def _layers_that_learn(app: App, lessons: Sequence[Lesson]) -> tuple[LayerName, ...]:
+    found: list[LayerName] = []
+    if app.kind != "classify" and any(retrieval.can_learn(lesson) for lesson in lessons):
+        found.append("retrieval")
+    if any(examples.can_learn(app, lesson) for lesson in lessons):
+        found.append("examples")
+    return tuple(found)

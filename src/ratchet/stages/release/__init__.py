@@ -1,0 +1,1 @@
+"""Make a passed candidate a release; put releases in force; take them back."""

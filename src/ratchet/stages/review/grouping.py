@@ -1,0 +1,49 @@
+"""Near-duplicate groups, and the side of the split that each falls on: what is held out never teaches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from ratchet.interfaces import VectorBank
+from ratchet.records.canonical import text_hash
+from ratchet.records.lesson import Lesson, Split
+
+NEAR_DUPLICATE = 0.95
+HELD_OUT_PERCENT = 20
+
+
+def place(question: str, lessons: Sequence[Lesson], vectors: VectorBank) -> tuple[str, Split]:
+    """The group of a new question and the side it falls on.
+
+    It joins the group of its nearest near-duplicate (cosine >= 0.95 or the same words). With near-duplicates on both
+    sides it is set aside: teaching it would leak what is held out, and holding it out would test what was taught.
+    """
+    own = text_hash(question)
+    near = _near_duplicates(question, own, lessons, vectors)
+    if not near:
+        return own, split_of(own)
+    sides = {lesson.split for lesson in near if lesson.split != "set_aside"}
+    if len(sides) > 1:
+        return near[0].group, "set_aside"
+    return near[0].group, near[0].split
+
+
+def split_of(group: str) -> Split:
+    """The side of a group: a stable hash holds out one group in five."""
+    digest = hashlib.sha256(f"split:{group}".encode()).digest()
+    return "held_out" if int.from_bytes(digest[:4]) % 100 < HELD_OUT_PERCENT else "teach"
+
+
+def _near_duplicates(question: str, own: str, lessons: Sequence[Lesson], vectors: VectorBank) -> list[Lesson]:
+    """Nearest first."""
+    if not lessons:
+        return []
+    cosines = vectors.keep([lesson.question for lesson in lessons]) @ vectors.keep([question])[0]
+    scored = [
+        (2.0 if text_hash(lesson.question) == own else float(cosine), lesson)
+        for cosine, lesson in zip(cosines, lessons, strict=True)
+        if cosine >= NEAR_DUPLICATE - 0.1
+    ]
+    near = [(score, lesson) for score, lesson in scored if score >= NEAR_DUPLICATE]
+    return [lesson for _, lesson in sorted(near, key=lambda item: -item[0])]

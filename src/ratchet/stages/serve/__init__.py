@@ -1,0 +1,1 @@
+"""Load releases once, and answer with the one in force."""

@@ -1,0 +1,1 @@
+"""SQLite (and later PostgreSQL) behind the store protocols, one file a concern."""

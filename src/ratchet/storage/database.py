@@ -1,0 +1,213 @@
+"""Opens the SQLite file, owns its one writing connection, and turns driver errors into ours.
+
+WAL with synchronous=FULL: what was committed survives a power cut. One process owns the file for writing (a lock file
+beside it); readers see committed rows only.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import importlib
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError, DBAPIError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from ratchet.errors import StorageError
+
+BUSY_TIMEOUT_MS = 5000
+
+
+def sqlite_module() -> Any:
+    """The SQLite build to use for every connection of this process: never two builds on one file."""
+    try:
+        return importlib.import_module("pysqlite3")
+    except ImportError:
+        return importlib.import_module("sqlite3")
+
+
+class Database:
+    """One SQLite file. ``read_only`` opens it beside a running owner, for looking only."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self.read_only = read_only
+        self._local = threading.local()
+        self._write_lock = threading.RLock()
+        self._lock_file = None if read_only else _take_ownership(path)
+        try:
+            self._reader = _engine(path, read_only=True, pool=QueuePool)
+            self._writer = _engine(path, read_only=read_only, pool=StaticPool)
+            with explained(path):
+                self._writing: Connection = self._writer.connect()
+                if not read_only:
+                    _migrate(self._writer)
+        except BaseException:
+            self._release_ownership()
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """The writing connection inside a transaction; joins the one this thread is already in."""
+        joined: Connection | None = getattr(self._local, "connection", None)
+        if joined is not None:
+            yield joined
+            return
+        if self.read_only:
+            raise StorageError(
+                f"{self.path} is open for reading only.", "Stop the process that owns it, then run this again."
+            )
+        with self._write_lock, explained(self.path), _Begun(self._writing) as connection:
+            self._local.connection = connection
+            try:
+                yield connection
+            finally:
+                self._local.connection = None
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that reads: the transaction's own inside one, else a reader of committed rows."""
+        joined: Connection | None = getattr(self._local, "connection", None)
+        if joined is not None:
+            yield joined
+            return
+        with explained(self.path), self._reader.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close all connections and give the file up."""
+        with self._write_lock:
+            self._writing.close()
+            self._writer.dispose()
+            self._reader.dispose()
+            self._release_ownership()
+
+    def _release_ownership(self) -> None:
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+
+class _Begun:
+    """BEGIN IMMEDIATE, then COMMIT, or ROLLBACK when anything failed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> Connection:
+        self._transaction = self._connection.begin()
+        return self._connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            try:
+                self._transaction.commit()
+                return
+            except BaseException:
+                self._transaction.rollback()
+                raise
+        self._transaction.rollback()
+
+
+def _engine(path: Path, *, read_only: bool, pool: type[QueuePool] | type[StaticPool]) -> Engine:
+    mode = "ro" if read_only else "rwc"
+    module = sqlite_module()
+
+    def connect() -> Any:
+        uri = f"{path.resolve().as_uri()}?mode={mode}"
+        return module.connect(uri, uri=True, check_same_thread=False, isolation_level=None)
+
+    engine = create_engine("sqlite://", creator=connect, module=module, poolclass=pool)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, record: object) -> None:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+            return
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _migrate(engine: Engine) -> None:
+    from ratchet.storage.migrations.upgrade import upgrade
+
+    upgrade(engine)
+
+
+def _take_ownership(path: Path) -> IO[str]:
+    """Hold the lock file beside the database for as long as the process lives; refuse a second owner."""
+    try:
+        file = path.with_name(path.name + ".lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.seek(0)
+        owner = file.read().strip() or "unknown"
+        file.close()
+        raise StorageError(
+            f"{path} is in use by another process (pid {owner}).",
+            "Stop that process, or give this one another --store.",
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _cannot_open(path: Path, error: OSError) -> StorageError:
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return StorageError(
+            f"{path} cannot be written: {error.strerror}.", "Give write permission on it and its folder."
+        )
+    if error.errno == errno.ENOSPC:
+        return StorageError(f"The disk that holds {path} is full.", "Free some space; nothing acknowledged was lost.")
+    return StorageError(f"{path} cannot be opened: {error.strerror}.", "Check that the folder exists and is writable.")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what the driver says into a StorageError that names the file and the fix."""
+    try:
+        yield
+    except (DBAPIError, DatabaseError) as error:
+        raise _explain(path, str(getattr(error, "orig", error)) or str(error)) from error
+    except sqlite_module().Error as error:
+        raise _explain(path, str(error)) from error
+
+
+_EXPLANATIONS = (
+    ("full", "The disk that holds {path} is full.", "Free some space and try again; nothing acknowledged was lost."),
+    ("readonly", "{path} is read-only.", "Give write permission on the file and its folder, then try again."),
+    ("locked", "{path} is locked by another program.", "Close the program that has it open, then try again."),
+    ("not a database", "{path} is not a Ratchet database.", "Name another --store, or move that file away."),
+    ("malformed", "{path} is damaged.", "Restore it from a backup; `sqlite3 FILE '.recover'` may save what is left."),
+    ("unable to open", "{path} cannot be opened.", "Check that the folder exists and that you may read and write it."),
+    ("disk i/o", "The disk failed while {path} was used.", "Check the disk and its free space, then try again."),
+)
+
+
+def _explain(path: Path, message: str) -> StorageError:
+    for sign, what, fix in _EXPLANATIONS:
+        if sign in message.lower():
+            return StorageError(what.format(path=path), fix)
+    return StorageError(f"{path}: {message}.", "Report this with the command that led to it.")

@@ -1,0 +1,82 @@
+"""The journal: one thread that commits many small writes together and answers once they are durable."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from ratchet.errors import StorageError
+
+T = TypeVar("T")
+MOST_PER_COMMIT = 2000
+_Waiting = tuple[Callable[[], Any], "Future[Any]"]
+
+
+class Journal:
+    """Group commit: whatever waits is written in one transaction; a write that fails takes nothing else with it."""
+
+    def __init__(self, transaction: Callable[[], AbstractContextManager[Connection]]) -> None:
+        self._transaction = transaction
+        self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._closed = False
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="ratchet-journal", daemon=True)
+        self._thread.start()
+
+    def submit(self, write: Callable[[], T]) -> Future[T]:
+        """Queue a write; the future resolves after the commit that holds it, or with the write's own error."""
+        future: Future[T] = Future()
+        with self._lock:
+            if self._closed:
+                raise StorageError("The store is closed.", "Open it again with Ratchet().")
+            self._waiting.put((write, future))
+        return future
+
+    def close(self) -> None:
+        """Write what waits, then stop."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch = [first]
+            last = False
+            while len(batch) < MOST_PER_COMMIT and not self._waiting.empty():
+                item = self._waiting.get()
+                if item is None:
+                    last = True
+                    break
+                batch.append(item)
+            self._commit(batch)
+            if last:
+                return
+
+    def _commit(self, batch: list[_Waiting]) -> None:
+        done: list[tuple[Future[Any], Any, BaseException | None]] = []
+        try:
+            with self._transaction() as connection:
+                for write, future in batch:
+                    try:
+                        with connection.begin_nested():
+                            done.append((future, write(), None))
+                    except Exception as error:  # one write's failure belongs to its caller alone
+                        done.append((future, None, error))
+        except BaseException as error:
+            for _, future in batch:
+                future.set_exception(error)
+            return
+        for future, result, failure in done:
+            if failure is None:
+                future.set_result(result)
+            else:
+                future.set_exception(failure)
