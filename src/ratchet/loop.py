@@ -19,7 +19,7 @@ from ratchet.stages.enrich.escalate import EscalationRules
 from ratchet.stages.gate import suites, traffic
 from ratchet.stages.gate.decide import Contest, evaluate, is_contained
 from ratchet.stages.gate.evaluate import Evaluation, Progress
-from ratchet.stages.learn.propose import propose, refuse_leak
+from ratchet.stages.learn.propose import file_candidate, propose, refuse_leak
 from ratchet.stages.release.publish import next_number, publish, record_decision
 from ratchet.stages.serve.bundles import Bundles
 
@@ -28,7 +28,8 @@ from ratchet.stages.serve.bundles import Bundles
 class TurnReport:
     """What one turn did. ``candidate``, ``gate`` and ``release`` are ``None`` when there was nothing to learn.
 
-    ``waiting`` is how many verdicts the candidate's gate waits for.
+    ``waiting`` is how many verdicts the candidate's gate waits for; ``gathering`` how many new lessons wait for more
+    before reviewers are asked to compare.
     """
 
     enriched: Enriched
@@ -36,9 +37,12 @@ class TurnReport:
     gate: GateReport | None = None
     release: Release | None = None
     waiting: int = 0
+    gathering: int = 0
 
     def summary(self) -> str:
         """One sentence for people."""
+        if self.candidate is None and self.gathering:
+            return f"{self.gathering} new lessons wait for more before reviewers are asked to compare releases."
         if self.candidate is None:
             return "Nothing new to learn."
         if self.gate is None:
@@ -64,18 +68,21 @@ class Loop:
     def __post_init__(self) -> None:
         self.evaluation = Evaluation(self.outside.vectors.keep)
 
-    def turn(self, app_name: str, progress: Progress | None = None) -> TurnReport:
-        """Enrich what came in, learn from what was reviewed, and release it if it passes."""
+    def turn(self, app_name: str, progress: Progress | None = None, *, now: bool = False) -> TurnReport:
+        """Enrich what came in, learn from what was reviewed, and release it if it passes.
+
+        With ``now``, reviewers are asked to compare even when little is new.
+        """
         app = self.outside.store.apps.get(app_name)
         enriched = enrich(self.outside, app.name, self.rules)
         active = self.outside.store.releases.active(app.name)
         suites.refresh(self.outside, app, active)
         candidate = self._waiting_candidate(app, active)
         if candidate is None:
-            candidate = propose(self.outside, app, parent=active, current=self.bundles.bank(app.name, active))
+            draft = propose(self.outside, app, parent=active, current=self.bundles.bank(app.name, active))
+            candidate = draft and self._admit(app, draft, now=now)
             if candidate is None:
-                return TurnReport(enriched)
-            candidate = self._draw_sample(app, candidate)
+                return TurnReport(enriched, gathering=len(draft.added) if draft else 0)
         waiting = traffic.waiting(self.outside, app.name, candidate.sampled)
         if waiting:
             return TurnReport(enriched, candidate, waiting=waiting)
@@ -108,21 +115,32 @@ class Loop:
         newest = candidates[-1] if candidates else None
         return newest if newest and newest.status == "evaluating" and newest.parent == active else None
 
-    def _draw_sample(self, app: App, candidate: Candidate) -> Candidate:
-        """Choose the recent requests to compare on, and ask reviewers about those whose answers differ.
-
-        A change that is contained needs no reviewers, so they are not asked for it.
-        """
-        contest = self._contest(app, candidate)
+    def _admit(self, app: App, draft: Candidate, *, now: bool) -> Candidate | None:
+        """Begin the evaluation of a draft: choose the recent requests to compare on, and ask reviewers about those
+        whose answers differ. A contained change needs no reviewers; any other waits until there is enough that is
+        new to be worth their time (``None``)."""
+        contest = self._contest(app, draft)
         sample = traffic.draw(
-            self.outside, contest.old, contest.new, contest.bank, self.evaluation, self.plan, candidate.id
+            self.outside, contest.old, contest.new, contest.bank, self.evaluation, self.plan, draft.id
         )
-        sampled = replace(candidate, sampled=sample.trace_ids)
+        ask = bool(sample.to_review) and not is_contained(self.outside, contest, self.plan, self.evaluation)
+        if ask and not now and not self._worth_asking(app, len(contest.bank)):
+            return None
+        candidate = replace(draft, sampled=sample.trace_ids, status="evaluating")
         with self.outside.store.transaction():
-            self.outside.store.releases.put_candidate(sampled)
-            if not is_contained(self.outside, contest, self.plan, self.evaluation):
+            file_candidate(self.outside, candidate)
+            if ask:
                 traffic.ask(self.outside, sample)
-        return sampled
+        return candidate
+
+    def _worth_asking(self, app: App, lessons: int) -> bool:
+        """Whether the lessons grew enough since reviewers were last asked to compare."""
+        candidates = self.outside.store.releases.candidates(app.name)
+        then = 0
+        if candidates:
+            last = candidates[-1]
+            then = len(self.bundles.bank(app.name, last.parent)) + len(last.added) - len(last.removed)
+        return abs(lessons - then) >= max(self.plan.review_minimum, self.plan.review_growth * then)
 
     def _contest(self, app: App, candidate: Candidate) -> Contest:
         old = self.bundles.of_release(app, candidate.parent)

@@ -1,4 +1,4 @@
-"""The people of a backtest: users who complain and praise, some of them malicious, and a reviewer who knows the truth."""
+"""The people of a backtest: users who complain and praise, and a reviewer who knows the truth."""
 
 from __future__ import annotations
 

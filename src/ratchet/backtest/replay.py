@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ratchet.backtest.crowd import Crowd, CrowdRates
@@ -94,7 +95,7 @@ class Replay:
         for start in range(0, len(streamed), size):
             self._serve(app, bare, streamed[start : start + size])
             self._review(app, played, min(start + size, len(streamed)))
-            turn = self._house.loop.turn(app.name)
+            turn = self._turn(app, played, last=start + size >= len(streamed))
             played.turns.append(turn)
             if turn.release is not None:
                 played.final = on_held_out(self._house.bundles.active(app), self._history.held_out, held_out)
@@ -106,6 +107,14 @@ class Replay:
         played.coverage = self._coverage(app, held_out)
         played.poison = self._poison()
         return played
+
+    def _turn(self, app: App, played: Played, *, last: bool) -> TurnReport:
+        """One turn; reviewers answer a gate's questions before anything else, ahead of the budget's pace."""
+        turn = self._house.loop.turn(app.name, now=last)
+        if turn.waiting and played.reviews + turn.waiting <= self._budget:
+            self._decide_cases(app, played, turn.waiting)
+            turn = self._house.loop.turn(app.name)
+        return turn
 
     def _declare(self) -> App:
         kind = self._history.kind
@@ -129,7 +138,7 @@ class Replay:
             base = self._house.bases[app.name]
             reply = respond(self._house.outside, self._house.bundles, app, base, row.text, context)
             outside, trace = self._house.outside, reply.trace
-            writing.append(self._house.store.submit(lambda trace=trace: record_trace(outside, trace)))
+            writing.append(self._house.store.submit(partial(record_trace, outside, trace)))
             self._rows[trace.id] = row
             right = served(reply.answer, app.kind) == row.truth
             self._prequential.add(right)
@@ -140,7 +149,7 @@ class Replay:
                 given = read_feedback(
                     outside, app.name, trace.id, user=row.user, thumb=reaction.thumb, correction=reaction.correction
                 )
-                writing.append(self._house.store.submit(lambda given=given: record_feedback(outside, given)))
+                writing.append(self._house.store.submit(partial(record_feedback, outside, given)))
         for done in writing:
             done.result()
 
@@ -148,7 +157,13 @@ class Replay:
         """The reviewer works off what the loop escalates, as far as the budget for this part of the stream goes."""
         outside = self._house.outside
         enrich(outside, app.name, self._house.loop.rules)
-        due = round(self._budget * seen / len(self._history.streamed)) - played.reviews
+        # What the last gate may ask is kept back, so that the last lessons can still be released.
+        reserve = min(self._house.loop.plan.flip_reviews, self._budget // 4)
+        due = round((self._budget - reserve) * seen / len(self._history.streamed)) - played.reviews
+        self._decide_cases(app, played, due)
+
+    def _decide_cases(self, app: App, played: Played, due: int) -> None:
+        outside = self._house.outside
         for case in queue.fill(outside, app.name, due, self._chance):
             row = self._rows[case.trace_id]
             trace = outside.store.traces.get(case.trace_id)

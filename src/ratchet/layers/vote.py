@@ -22,8 +22,9 @@ MEANS_TEMPERATURE = 0.08
 RIDGE_TEMPERATURE = 0.1
 KERNEL_TEMPERATURE = 0.08
 NEIGHBOURS = 8
-NEIGHBOUR_SHARE = 0.3
-HALF_TRUST_MASS = 0.003
+MOST_NEIGHBOUR_SHARE = 0.4
+HALF_SHARE_LESSONS = 200
+HALF_TRUST_MASS = 0.008
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class LabelVote:
     def __init__(self, label_vectors: Vector, lesson_vectors: Vector, lesson_labels: Sequence[int]) -> None:
         self._lessons = lesson_vectors
         self._labels: NDArray[np.intp] = np.asarray(lesson_labels, dtype=np.intp)
+        # A handful of lessons is too thin for a neighbourhood, so the nearest count more as lessons come.
+        self._neighbour_share = MOST_NEIGHBOUR_SHARE * len(lesson_labels) / (len(lesson_labels) + HALF_SHARE_LESSONS)
         self._means = _class_means(label_vectors, lesson_vectors, self._labels)
         self._ridge = _ridge(label_vectors, lesson_vectors, self._labels)
 
@@ -57,7 +60,7 @@ class LabelVote:
         kernel = np.exp((similarities[near] - 1) / KERNEL_TEMPERATURE)
         mass = float(kernel.sum())
         neighbours = np.bincount(self._labels[near], weights=kernel, minlength=len(spread)) / mass
-        scores = NEIGHBOUR_SHARE * neighbours + (1 - NEIGHBOUR_SHARE) * spread
+        scores = self._neighbour_share * neighbours + (1 - self._neighbour_share) * spread
         return Vote(scores.astype(np.float32), mass / (mass + HALF_TRUST_MASS), similarities)
 
     def supporters(self, vote: Vote, label: int, keep: int) -> list[tuple[int, float]]:

@@ -14,6 +14,8 @@ class ChangePlan:
     ``anchor_margin``: the largest loss on recent traffic that the paired test must exclude.
     ``anchor_sample``: at most so many recent requests are answered by both releases.
     ``flip_reviews``: at most so many of the answers that differ are put to reviewers, who say what is right.
+    ``review_growth``: reviewers are asked about a new candidate only once the lessons have grown by this share, and by
+    ``review_minimum``, since they were last asked; a contained change does not wait for that.
     ``lost_praise``: the largest share of praised and confirmed answers that a candidate may lose.
     ``significance``: the error probability of each test.
     ``negative_flip_rate``: the largest share of anchor cases that may turn from right to wrong.
@@ -28,11 +30,13 @@ class ChangePlan:
     anchor_margin: float = 0.01
     anchor_sample: int = 500
     flip_reviews: int = 24
+    review_growth: float = 0.25
+    review_minimum: int = 30
     lost_praise: float = 0.2
     significance: float = 0.05
     power: float = 0.8
     negative_flip_rate: float = 0.01
-    negative_flip_ratio: float = 0.5
+    negative_flip_ratio: float = 0.67
     unexplained_flip_rate: float = 0.02
     segment_minimum: int = 50
     segment_margin: float = 0.03
@@ -42,7 +46,7 @@ class ChangePlan:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if name in ("segment_minimum", "anchor_sample", "flip_reviews"):
+            if name in ("segment_minimum", "anchor_sample", "flip_reviews", "review_minimum"):
                 if value < 1:
                     raise InvalidInput(f"The change plan has {name} = {value}.", "Use a whole number of at least 1.")
             elif not isinstance(value, bool) and not 0 <= value <= 1:

@@ -65,7 +65,7 @@ def _checks(
     held_out: Sequence[Pair], traffic: Sequence[Pair], changed: Sequence[Flip], plan: ChangePlan
 ) -> list[Check]:
     return [
-        checks.target([pair for pair in held_out if pair.case.suite == "target"], plan),
+        checks.target([pair for pair in held_out if pair.case.suite == "target"], traffic, plan),
         checks.anchor(traffic, plan),
         checks.kept([pair for pair in held_out if pair.case.suite == "anchor"], plan),
         checks.segments(traffic, plan),

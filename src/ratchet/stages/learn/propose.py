@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ratchet.errors import LeakageError
 from ratchet.interfaces import Outside
@@ -14,7 +15,10 @@ from ratchet.records.lesson import Lesson
 
 
 def propose(outside: Outside, app: App, *, parent: int, current: Sequence[Lesson]) -> Candidate | None:
-    """A candidate on top of release ``parent`` (whose bank is ``current``), or ``None`` when nothing would change."""
+    """A candidate on top of release ``parent`` (whose bank is ``current``), or ``None`` when nothing would change.
+
+    It is a draft until :func:`file_candidate` stores it.
+    """
     store, now = outside.store, outside.clock.now()
     teaching = [lesson for lesson in store.lessons.all(app.name) if _may_teach(lesson, now)]
     known = {lesson.id for lesson in current}
@@ -25,7 +29,7 @@ def propose(outside: Outside, app: App, *, parent: int, current: Sequence[Lesson
     if not layers and not removed:
         return None
     refuse_leak(added)
-    candidate = Candidate(
+    return Candidate(
         id=outside.ids.new("cand"),
         app=app.name,
         at=now,
@@ -34,18 +38,21 @@ def propose(outside: Outside, app: App, *, parent: int, current: Sequence[Lesson
         layers=layers or _layers_that_learn(app, current),
         added=tuple(lesson.id for lesson in added),
         removed=tuple(removed),
-        status="evaluating",
     )
+
+
+def file_candidate(outside: Outside, candidate: Candidate) -> None:
+    """Store a candidate whose evaluation begins."""
+    store = outside.store
+    details: dict[str, Json] = {
+        "added": len(candidate.added),
+        "removed": len(candidate.removed),
+        "layers": list(candidate.layers),
+        "parent": candidate.parent,
+    }
     with store.transaction():
-        store.releases.put_candidate(candidate)
-        details: dict[str, Json] = {
-            "added": len(added),
-            "removed": len(removed),
-            "layers": list(candidate.layers),
-            "parent": parent,
-        }
-        store.audit.append(now, "ratchet", "candidate.drafted", app.name, candidate.id, details)
-    return candidate
+        store.releases.put_candidate(replace(candidate, status="evaluating"))
+        store.audit.append(candidate.at, "ratchet", "candidate.drafted", candidate.app, candidate.id, details)
 
 
 def refuse_leak(lessons: Sequence[Lesson]) -> None:
