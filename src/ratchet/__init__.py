@@ -1,1 +1,32 @@
-"""Makes LLM applications better over time from what their users do and say."""
+"""Makes LLM applications better over time from what their users do and say, and never lets them slip back."""
+
+from ratchet.errors import (
+    Conflict,
+    EmbedderMismatch,
+    InvalidInput,
+    LeakageError,
+    ProviderError,
+    RatchetError,
+    StorageError,
+    UnknownName,
+)
+from ratchet.sdk.client import AppFunction, Ratchet
+from ratchet.sdk.reply import Acknowledgement, Reply
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Acknowledgement",
+    "AppFunction",
+    "Conflict",
+    "EmbedderMismatch",
+    "InvalidInput",
+    "LeakageError",
+    "ProviderError",
+    "Ratchet",
+    "RatchetError",
+    "Reply",
+    "StorageError",
+    "UnknownName",
+    "__version__",
+]

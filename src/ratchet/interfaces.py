@@ -274,16 +274,26 @@ class VectorStore(Protocol):
 class Store(Protocol):
     """Everything durable, by concern."""
 
-    apps: AppStore
-    traces: TraceStore
-    feedback: FeedbackStore
-    cases: CaseStore
-    lessons: LessonStore
-    knowledge: KnowledgeStore
-    suites: SuiteStore
-    releases: ReleaseStore
-    audit: AuditLog
-    vectors: VectorStore
+    @property
+    def apps(self) -> AppStore: ...
+    @property
+    def traces(self) -> TraceStore: ...
+    @property
+    def feedback(self) -> FeedbackStore: ...
+    @property
+    def cases(self) -> CaseStore: ...
+    @property
+    def lessons(self) -> LessonStore: ...
+    @property
+    def knowledge(self) -> KnowledgeStore: ...
+    @property
+    def suites(self) -> SuiteStore: ...
+    @property
+    def releases(self) -> ReleaseStore: ...
+    @property
+    def audit(self) -> AuditLog: ...
+    @property
+    def vectors(self) -> VectorStore: ...
 
     def transaction(self) -> AbstractContextManager[None]:
         """All calls inside are committed together or not at all; a transaction inside a transaction joins it."""

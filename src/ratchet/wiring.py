@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.errors import EmbedderMismatch, InvalidInput
+from ratchet.errors import Conflict, EmbedderMismatch, InvalidInput
 from ratchet.interfaces import Clock, Embedder, Ids, Outside
 from ratchet.layers.layer import Answerer
 from ratchet.loop import Loop
@@ -16,6 +16,7 @@ from ratchet.providers.lexical_embedder import LexicalEmbedder
 from ratchet.providers.sentence_encoder import MINILM_SHA256, SentenceEncoder, can_run, packaged_weights
 from ratchet.providers.system import RandomIds, SystemClock
 from ratchet.records.app import App, Kind
+from ratchet.records.passage import Passage
 from ratchet.settings import Settings
 from ratchet.stages.release.manifest import verify
 from ratchet.stages.serve.bundles import Bundles
@@ -66,6 +67,24 @@ class House:
         self.bases[name] = answerer
         self.bundles.forget(name)
         return app
+
+    def reopen(self, name: str) -> App:
+        """Take up a declared app with its built-in base; raises ``Conflict`` when its base is the team's function."""
+        app = self.store.apps.get(name)
+        if name not in self.bases:
+            if app.base.startswith("function:"):
+                raise Conflict(
+                    f"The base of {name} is your own {app.base.replace(':', ' ')}, which is not loaded here.",
+                    f"Run loop.learn({name!r}) in the program that defines it.",
+                )
+            self.declare(name, app.kind, labels=app.labels, prompt=app.prompt)
+        return app
+
+    def know(self, name: str, passages: Sequence[Passage]) -> int:
+        """Make these the app's knowledge; the version's number. What did not change is not stored again."""
+        version = self.store.knowledge.replace(name, passages)
+        self.bundles.forget(name)
+        return version
 
     def built_in(self, kind: Kind) -> Answerer:
         """The offline base for a kind of app."""

@@ -11,6 +11,7 @@ from ratchet.records.lesson import Lesson, Split
 
 NEAR_DUPLICATE = 0.95
 HELD_OUT_PERCENT = 20
+FIRST_LESSONS_TEACH = 10
 
 
 def place(question: str, lessons: Sequence[Lesson], vectors: VectorBank) -> tuple[str, Split]:
@@ -22,7 +23,8 @@ def place(question: str, lessons: Sequence[Lesson], vectors: VectorBank) -> tupl
     own = text_hash(question)
     near = _near_duplicates(question, own, lessons, vectors)
     if not near:
-        return own, split_of(own)
+        # The first few lessons of an app all teach: a team's first correction must not vanish into a suite.
+        return own, "teach" if len(lessons) < FIRST_LESSONS_TEACH else split_of(own)
     sides = {lesson.split for lesson in near if lesson.split != "set_aside"}
     if len(sides) > 1:
         return near[0].group, "set_aside"

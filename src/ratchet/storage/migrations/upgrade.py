@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from sqlalchemy import Engine, inspect, text
@@ -30,6 +31,8 @@ def _run_alembic(engine: Engine) -> None:
     from alembic import command
     from alembic.config import Config
 
+    # Every start of a new store would otherwise print Alembic's own progress into the application's log.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     with engine.begin() as connection:
