@@ -66,6 +66,7 @@ class House:
             self.store.apps.put(app)
         self.bases[name] = answerer
         self.bundles.forget(name)
+        self.loop.evaluation.forget(name)
         return app
 
     def reopen(self, name: str) -> App:
@@ -84,6 +85,7 @@ class House:
         """Make these the app's knowledge; the version's number. What did not change is not stored again."""
         version = self.store.knowledge.replace(name, passages)
         self.bundles.forget(name)
+        self.loop.evaluation.forget(name)
         return version
 
     def built_in(self, kind: Kind) -> Answerer:

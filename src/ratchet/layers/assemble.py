@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from ratchet.interfaces import Vector
 from ratchet.layers import examples, retrieval
@@ -10,6 +10,8 @@ from ratchet.layers.layer import Answerer, Bundle, LayerState
 from ratchet.records.app import App
 from ratchet.records.lesson import Lesson
 from ratchet.records.passage import Passage
+
+LEARNING: Collection[str] = ("retrieval", "examples")
 
 
 def assemble(
@@ -19,10 +21,12 @@ def assemble(
     passages: Sequence[Passage],
     lessons: Sequence[Lesson],
     embed: Callable[[Sequence[str]], Vector],
+    learning: Collection[str] = LEARNING,
 ) -> Bundle:
-    """A release ready to answer. ``embed`` gives the stored vectors of lasting texts."""
+    """A release ready to answer. ``embed`` gives the stored vectors of lasting texts; layers that are not among
+    ``learning`` work as they do with no lesson at all."""
     layers: list[LayerState] = []
     if app.kind != "classify":
-        layers.append(retrieval.build(app, passages, lessons, embed))
-    layers.append(examples.build(app, lessons, embed))
+        layers.append(retrieval.build(app, passages, lessons if "retrieval" in learning else (), embed))
+    layers.append(examples.build(app, lessons if "examples" in learning else (), embed))
     return Bundle(app, number, base, tuple(layers), frozenset(lesson.id for lesson in lessons))

@@ -25,6 +25,7 @@ NEIGHBOURS = 8
 MOST_NEIGHBOUR_SHARE = 0.4
 HALF_SHARE_LESSONS = 200
 HALF_TRUST_MASS = 0.008
+TIED = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class LabelVote:
         ) / 2
         if not len(similarities):
             return Vote(spread.astype(np.float32), 0.0, similarities)
-        near = _nearest(similarities, NEIGHBOURS)
+        near = _nearest_and_tied(similarities, NEIGHBOURS)
         kernel = np.exp((similarities[near] - 1) / KERNEL_TEMPERATURE)
         mass = float(kernel.sum())
         neighbours = np.bincount(self._labels[near], weights=kernel, minlength=len(spread)) / mass
@@ -79,6 +80,14 @@ def _nearest(similarities: Vector, count: int) -> NDArray[np.intp]:
     if len(similarities) <= count:
         return np.arange(len(similarities))
     return np.argpartition(-similarities, count - 1)[:count]
+
+
+def _nearest_and_tied(similarities: Vector, count: int) -> NDArray[np.intp]:
+    """The nearest, and all that are as near as the last of them: which came first must not matter."""
+    if len(similarities) <= count:
+        return np.arange(len(similarities))
+    last = np.partition(similarities, -count)[-count]
+    return np.flatnonzero(similarities >= last - TIED)
 
 
 def _class_means(label_vectors: Vector, lessons: Vector, labels: NDArray[np.intp]) -> Vector:

@@ -6,6 +6,7 @@ block. The result maps token ids to mean-pooled, L2-normalised sentence vectors.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,9 @@ def write_encoder(weights_file: Path, config: Mapping[str, Any], target: Path) -
         epsilon=config["layer_norm_eps"],
     )
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.write_bytes(model.SerializeToString())
-    partial.replace(target)
+    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(model.SerializeToString())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

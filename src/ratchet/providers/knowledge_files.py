@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def read_knowledge(path: Path, app: str) -> list[Passage]:
     Raises ``InvalidInput`` with the file and line that cannot be used, and for knowledge without any passage.
     """
     if path.is_dir():
-        found = [passage for file in sorted(path.rglob("*")) if file.suffix in SUFFIXES
+        found = [passage for file in sorted(path.rglob("*")) if file.suffix in SUFFIXES and file.is_file()
                  for passage in _sections(file, path, app)]  # fmt: skip
     elif path.is_file():
         found = list(_lines(path, app))
@@ -28,30 +29,40 @@ def read_knowledge(path: Path, app: str) -> list[Passage]:
         raise InvalidInput(f"There is no knowledge at {path}.", "Name a JSONL file or a folder of .md and .txt files.")
     if not found:
         raise InvalidInput(f"The knowledge at {path} is empty.", "Add at least one passage.")
-    repeated = {passage.id for passage in found if sum(other.id == passage.id for other in found) > 1}
+    repeated = sorted(identity for identity, times in Counter(passage.id for passage in found).items() if times > 1)
     if repeated:
-        raise InvalidInput(f"{path} has the passage {sorted(repeated)[0]!r} twice.", "Give every passage its own id.")
+        raise InvalidInput(f"{path} has the passage {repeated[0]!r} twice.", "Give every passage its own id.")
     return found
 
 
 def _lines(path: Path, app: str) -> Iterator[Passage]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Only line feeds end a line of JSONL; str.splitlines() would also cut at U+2028 within a text.
+    for number, line in enumerate(_words(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:
             fields = json.loads(line)
             identity, text = fields["passage_id"], fields["text"]
+            if not isinstance(text, str) or not text.strip():
+                raise ValueError("its text is empty")
         except (ValueError, KeyError, TypeError) as error:
             raise InvalidInput(
                 f"{path.name}, line {number} cannot be used ({error}).",
                 "Write {'passage_id', 'title', 'text'} per line.",
             ) from None
-        yield Passage(id=str(identity), app=app, title=str(fields.get("title") or ""), text=str(text))
+        yield Passage(id=str(identity), app=app, title=str(fields.get("title") or ""), text=text)
+
+
+def _words(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{file.name} is not UTF-8 ({error.reason}).", "Save it as UTF-8.") from None
 
 
 def _sections(file: Path, folder: Path, app: str) -> Iterator[Passage]:
     """One passage per heading, titled with the file's name and the heading."""
-    words = file.read_text(encoding="utf-8")
+    words = _words(file)
     name = file.relative_to(folder).with_suffix("").as_posix()
     parts = _HEADING.split(words)
     if parts[0].strip():

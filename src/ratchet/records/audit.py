@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ratchet.errors import InvalidInput
 from ratchet.records.canonical import Json, content_hash
 
 GENESIS = "0" * 64
@@ -66,14 +67,17 @@ class AuditEntry:
 
     def is_intact(self, previous: str) -> bool:
         """Whether the entry follows ``previous`` and none of its fields were altered."""
-        again = AuditEntry.chained(
-            sequence=self.sequence,
-            at=self.at,
-            actor=self.actor,
-            action=self.action,
-            app=self.app,
-            subject=self.subject,
-            details=self.details,
-            previous=self.previous,
-        )
+        try:
+            again = AuditEntry.chained(
+                sequence=self.sequence,
+                at=self.at,
+                actor=self.actor,
+                action=self.action,
+                app=self.app,
+                subject=self.subject,
+                details=self.details,
+                previous=self.previous,
+            )
+        except InvalidInput:  # altered into something that no entry can hold
+            return False
         return self.previous == previous and again.hash == self.hash

@@ -18,9 +18,13 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 
 
 def canonical_json(value: Json) -> bytes:
-    """The one byte string that stands for ``value``; refuses floats and keys that are not text."""
+    """The one byte string that stands for ``value``; refuses floats, keys that are not text and broken Unicode."""
     _refuse_floats(value, "$")
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("A text in it holds half a surrogate pair.", "Use valid Unicode.") from None
 
 
 def content_hash(value: Json) -> str:

@@ -35,15 +35,24 @@ class Score:
         if isinstance(value, bool):
             return cls(name, value, "boolean")
         if isinstance(value, int | float):
-            if not math.isfinite(value):
-                raise InvalidInput(f"The score {name!r} is {value!r}.", "Send a finite number.")
-            return cls(name, float(value), "numeric")
+            number = _as_float(value)
+            if not math.isfinite(number):
+                raise InvalidInput(f"The score {name!r} is {number!r}.", "Send a finite number.")
+            return cls(name, number, "numeric")
         if isinstance(value, str):
             short = len(value) <= LONGEST_CATEGORY and "\n" not in value
             return cls(name, value, "categorical" if short else "text")
         raise InvalidInput(
             f"The score {name!r} has a value of type {type(value).__name__}.", "Send a number, true/false or text."
         )
+
+
+def _as_float(value: float) -> float:
+    """``value`` as a float; an integer too large for one is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

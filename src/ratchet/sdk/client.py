@@ -15,6 +15,7 @@ from ratchet.sdk.reply import Acknowledgement, Reply
 if TYPE_CHECKING:
     from ratchet.layers.layer import Answerer, Learned
     from ratchet.loop import TurnReport
+    from ratchet.records.app import App
     from ratchet.records.case import Case
     from ratchet.records.release import Release
     from ratchet.stages.review.decide import Decided
@@ -196,7 +197,8 @@ class Ratchet:
                 from ratchet.settings import Settings
                 from ratchet.wiring import open_house
 
-                self._house = open_house(Settings.read(self._environment or os.environ, self._store))
+                environment = os.environ if self._environment is None else self._environment
+                self._house = open_house(Settings.read(environment, self._store))
             return self._house
 
     def _declare(self, declared: AppFunction) -> AppFunction:
@@ -268,10 +270,11 @@ class AppFunction:
         try:
             house = self._ratchet.house
             self.prepare(house)
+            app = house.store.apps.get(self.name)
         except Exception:
             logger.exception("Ratchet cannot be used for %s; answering with nothing learned.", self.name)
             return self._without_ratchet(question)
-        return self._recorded(house, question, context)
+        return self._recorded(house, app, question, context)
 
     def prepare(self, house: House) -> None:
         """Declare the app in the store, once per opening."""
@@ -292,11 +295,10 @@ class AppFunction:
 
         return OwnFunction(getattr(self._function, "__name__", "function"), self._function)
 
-    def _recorded(self, house: House, question: str, context: Any) -> Reply:
+    def _recorded(self, house: House, app: App, question: str, context: Any) -> Reply:
         from ratchet.stages.capture.intake import record_trace
         from ratchet.stages.serve.respond import respond
 
-        app = house.store.apps.get(self.name)
         served = respond(house.outside, house.bundles, app, house.bases[self.name], question, context)
         try:
             writing = house.store.submit(lambda: record_trace(house.outside, served.trace))

@@ -42,15 +42,18 @@ class Database:
         self.read_only = read_only
         self._local = threading.local()
         self._write_lock = threading.RLock()
+        self._closed = False
+        if path.is_dir():
+            raise StorageError(f"{path} is a folder.", f"Name a file in it, such as {path / 'ratchet.db'}.")
         self._lock_file = None if read_only else _take_ownership(path)
+        self._reader = _engine(path, read_only=True, pool=QueuePool)
+        self._writer = _engine(path, read_only=read_only, pool=StaticPool)
         try:
-            self._reader = _engine(path, read_only=True, pool=QueuePool)
-            self._writer = _engine(path, read_only=read_only, pool=StaticPool)
             with explained(path):
                 self._writing: Connection = self._writer.connect()
-                if not read_only:
-                    _migrate(self._writer)
+                _bring_up_to_date(self._writer, path, read_only=read_only)
         except BaseException:
+            self._writer.dispose()
             self._release_ownership()
             raise
 
@@ -59,18 +62,42 @@ class Database:
         """The writing connection inside a transaction; joins the one this thread is already in."""
         joined: Connection | None = getattr(self._local, "connection", None)
         if joined is not None:
+            _refuse_undone(joined, self.path)
             yield joined
             return
         if self.read_only:
             raise StorageError(
                 f"{self.path} is open for reading only.", "Stop the process that owns it, then run this again."
             )
-        with self._write_lock, explained(self.path), _Begun(self._writing) as connection:
-            self._local.connection = connection
+        with self._write_lock, explained(self.path):
+            self._refuse_closed()
+            with _Begun(self._writing, self.path) as connection:
+                self._local.connection = connection
+                try:
+                    yield connection
+                finally:
+                    self._local.connection = None
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of this thread's transaction that is undone alone when it fails.
+
+        After some errors, a full disk among them, SQLite undoes the whole transaction: see :meth:`is_undone`.
+        """
+        connection: Connection = self._local.connection
+        with explained(self.path):
+            savepoint = connection.begin_nested()
             try:
-                yield connection
-            finally:
-                self._local.connection = None
+                yield
+                savepoint.commit()
+            except BaseException:
+                if not _is_undone(connection):
+                    savepoint.rollback()
+                raise
+
+    def is_undone(self) -> bool:
+        """Whether SQLite has already undone the transaction that this thread is in."""
+        return _is_undone(self._local.connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -79,16 +106,22 @@ class Database:
         if joined is not None:
             yield joined
             return
+        self._refuse_closed()
         with explained(self.path), self._reader.connect() as connection:
             yield connection
 
     def close(self) -> None:
         """Close all connections and give the file up."""
         with self._write_lock:
+            self._closed = True
             self._writing.close()
             self._writer.dispose()
             self._reader.dispose()
             self._release_ownership()
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise StorageError(f"{self.path} was closed.", "Open it again with Ratchet().")
 
     def _release_ownership(self) -> None:
         if self._lock_file is not None:
@@ -99,8 +132,9 @@ class Database:
 class _Begun:
     """BEGIN IMMEDIATE, then COMMIT, or ROLLBACK when anything failed."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, path: Path) -> None:
         self._connection = connection
+        self._path = path
 
     def __enter__(self) -> Connection:
         self._transaction = self._connection.begin()
@@ -111,6 +145,7 @@ class _Begun:
     ) -> None:
         if error is None:
             try:
+                _refuse_undone(self._connection, self._path)
                 self._transaction.commit()
                 return
             except BaseException:
@@ -146,10 +181,25 @@ def _engine(path: Path, *, read_only: bool, pool: type[QueuePool] | type[StaticP
     return engine
 
 
-def _migrate(engine: Engine) -> None:
-    from ratchet.storage.migrations.upgrade import upgrade
+def _is_undone(connection: Connection) -> bool:
+    return not connection.connection.dbapi_connection.in_transaction  # type: ignore[union-attr]
 
-    upgrade(engine)
+
+def _refuse_undone(connection: Connection, path: Path) -> None:
+    """A caller may catch the error that made SQLite undo the transaction; COMMIT would then keep nothing, silently."""
+    if _is_undone(connection):
+        raise StorageError(
+            f"{path}: this change was undone after an earlier error.", "Look at that error, then make the change again."
+        )
+
+
+def _bring_up_to_date(engine: Engine, path: Path, *, read_only: bool) -> None:
+    from ratchet.storage.migrations.upgrade import refuse_other, upgrade
+
+    if read_only:
+        refuse_other(engine, path)
+    else:
+        upgrade(engine, path)
 
 
 def _take_ownership(path: Path) -> IO[str]:

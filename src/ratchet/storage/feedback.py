@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, exists, select, update
+from sqlalchemy import Row, exists, func, select, update
 
 from ratchet.records.feedback import Feedback, Score
 from ratchet.records.trace import Trace
@@ -77,10 +77,11 @@ class FeedbackEvents:
         )
         complaint = exists().where((other.c.trace_id == table.c.trace_id) & bad)
         query = (
-            select(tables.traces, table.c.user.label("praised_by"))
+            select(tables.traces, func.min(table.c.user).label("praised_by"))
             .join(table, table.c.trace_id == tables.traces.c.id)
             .where(tables.traces.c.app == app, good, ~complaint)
-            .order_by(table.c.at.desc(), tables.traces.c.id)
+            .group_by(tables.traces.c.id)
+            .order_by(func.max(table.c.at).desc(), tables.traces.c.id)
             .limit(limit)
         )
         with self._access.reading() as connection:

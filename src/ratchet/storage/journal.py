@@ -6,12 +6,10 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection
-
 from ratchet.errors import StorageError
+from ratchet.storage.database import Database
 
 T = TypeVar("T")
 MOST_PER_COMMIT = 2000
@@ -21,8 +19,8 @@ _Waiting = tuple[Callable[[], Any], "Future[Any]"]
 class Journal:
     """Group commit: whatever waits is written in one transaction; a write that fails takes nothing else with it."""
 
-    def __init__(self, transaction: Callable[[], AbstractContextManager[Connection]]) -> None:
-        self._transaction = transaction
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._waiting: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._closed = False
         self._lock = threading.Lock()
@@ -61,15 +59,19 @@ class Journal:
             if last:
                 return
 
-    def _commit(self, batch: list[_Waiting]) -> None:
+    def _commit(self, waiting: list[_Waiting]) -> None:
+        batch = [(write, future) for write, future in waiting if future.set_running_or_notify_cancel()]
         done: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
-            with self._transaction() as connection:
+            with self._database.transaction():
                 for write, future in batch:
                     try:
-                        with connection.begin_nested():
-                            done.append((future, write(), None))
+                        with self._database.part():
+                            result = write()
+                        done.append((future, result, None))
                     except Exception as error:  # one write's failure belongs to its caller alone
+                        if self._database.is_undone():
+                            raise
                         done.append((future, None, error))
         except BaseException as error:
             for _, future in batch:

@@ -38,7 +38,9 @@ class Knowledge:
                 ended = (table.c.app == app) & (table.c.id == key) & table.c.until.is_(None)
                 connection.execute(update(table).where(ended).values(until=version + 1))
             for item in new:
-                connection.execute(table.insert().values({**to_row(item), "since": version + 1, "until": None}))
+                connection.execute(
+                    table.insert().values({**to_row(item), "app": app, "since": version + 1, "until": None})
+                )
             return version + 1
 
     def version(self, app: str) -> int:
@@ -50,7 +52,7 @@ class Knowledge:
         return max(row[0] or 0, row[1] or 0)
 
     def passages(self, app: str, version: int) -> list[Passage]:
-        """The passages in force in that version, in the order they were given."""
+        """The passages in force in that version, by id."""
         table = tables.passages
         in_force = (table.c.since <= version) & (table.c.until.is_(None) | (table.c.until > version))
         query = select(table).where(table.c.app == app, in_force).order_by(table.c.id)

@@ -81,6 +81,13 @@ class Releases:
             rows = connection.execute(select(table).where(table.c.app == app).order_by(table.c.number)).all()
         return [_release(row) for row in rows]
 
+    def numbers(self, app: str) -> list[int]:
+        """Numbers of all releases, their manifests unread."""
+        table = tables.releases
+        query = select(table.c.number).where(table.c.app == app).order_by(table.c.number)
+        with self._access.reading() as connection:
+            return list(connection.execute(query).scalars())
+
     def set_status(self, app: str, number: int, status: ReleaseStatus) -> None:
         """Change a release's status; its manifest never changes."""
         table = tables.releases

@@ -37,7 +37,7 @@ class SqlStore:
         self.releases = Releases(access)
         self.audit = Audit(access)
         self.vectors = Vectors(access)
-        self._journal = Journal(database.transaction)
+        self._journal = Journal(database)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> SqlStore:

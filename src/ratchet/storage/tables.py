@@ -1,4 +1,7 @@
-"""The schema, one table a noun. Migrations build it; a test compares the two."""
+"""The schema, one table a noun.
+
+Migrations build it; a test compares the two.
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from ratchet.records.trace import Trace
 from ratchet.stages.capture.validate import usable_id, usable_text
 
 MOST_SCORES = 50
+RESERVED = ("thumb", "stars", "correction", "comment")
 Outcome = Literal["stored", "duplicate"]
 
 
@@ -22,7 +23,10 @@ def record_trace(outside: Outside, trace: Trace) -> Outcome:
     usable_text("output", trace.output, may_be_empty=True)
     for name in ("user", "role", "task_type", "session", "environment", "segment"):
         usable_text(name, getattr(trace.context, name), may_be_empty=True)
-    return _counted(outside, trace.app, outside.store.traces.add(trace))
+    for tag in trace.context.tags:
+        usable_text("tag", tag)
+    with outside.store.transaction():
+        return _counted(outside, trace.app, outside.store.traces.add(trace))
 
 
 def read_feedback(
@@ -83,15 +87,23 @@ def _counted(outside: Outside, app: str, new: bool) -> Outcome:
 def _scores(values: Mapping[str, object]) -> tuple[Score, ...]:
     if len(values) > MOST_SCORES:
         raise InvalidInput(f"The feedback has {len(values)} scores.", f"Send at most {MOST_SCORES} at once.")
-    found = tuple(Score.infer(name, value) for name, value in values.items())
-    for score in found:
-        if isinstance(score.value, str):
-            usable_text(f"score {score.name}", score.value, may_be_empty=True)
-    return found
+    for name in values:
+        if usable_text("score name", name) in RESERVED or name.startswith(("flag:", "signal:")):
+            raise InvalidInput(f"The score name {name!r} has a meaning of its own.", "Send it in its own field.")
+    return tuple(_score(name, value) for name, value in values.items())
+
+
+def _score(name: str, value: object) -> Score:
+    score = Score.infer(name, value)
+    if isinstance(value, str):
+        usable_text(name, value, may_be_empty=True)
+    return score
 
 
 def _thumb(value: object) -> Any:
-    if value and value not in THUMBS:
+    if value is None or value == "":
+        return ""
+    if value not in THUMBS:
         raise InvalidInput(f"The thumb is {value!r}.", "Send 'up' or 'down'.")
     return value
 
@@ -108,4 +120,4 @@ def _signals(values: Mapping[str, object]) -> dict[str, Value]:
     unknown = sorted(set(values) - SIGNALS)
     if unknown:
         raise InvalidInput(f"The signal {unknown[0]!r} is unknown.", f"Known are: {', '.join(sorted(SIGNALS))}.")
-    return {name: Score.infer(name, value).value for name, value in values.items()}
+    return {name: _score(name, value).value for name, value in values.items()}

@@ -38,7 +38,7 @@ def assess(trace_id: str, app: str, at: float, scores: Mapping[str, Sequence[Sco
         found = [Evidence(score.name, weight) for score in given if (weight := log_odds(score))]
         total += max(-MOST_PER_USER, min(MOST_PER_USER, sum(item.log_odds for item in found)))
         evidence += found
-    p_bad = 1 / (1 + math.exp(-total))
+    p_bad = _probability(total)
     modes = tuple(
         sorted({score.name.removeprefix("flag:") for given in scores.values() for score in given if _is_flag(score)})
     )
@@ -62,12 +62,20 @@ def log_odds(score: Score) -> float:
     if _is_flag(score):
         return FLAG
     if score.name in WEIGHTS:
-        return 0.0 if score.value is False else WEIGHTS[score.name]
+        return WEIGHTS[score.name] if score.value else 0.0
     if score.kind == "boolean":
         return -YES_NO if score.value else YES_NO
     if score.kind == "numeric" and not score.name.startswith("signal:") and 1 <= float(score.value) <= 5:
         return (3 - float(score.value)) * PER_POINT
     return 0.0
+
+
+def _probability(log_odds: float) -> float:
+    """The logistic function, in the form that does not overflow on either side."""
+    if log_odds >= 0:
+        return 1 / (1 + math.exp(-log_odds))
+    odds = math.exp(log_odds)
+    return odds / (1 + odds)
 
 
 def _is_flag(score: Score) -> bool:

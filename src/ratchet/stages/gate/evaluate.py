@@ -60,6 +60,10 @@ class Evaluation:
                 progress(done)
         return pairs
 
+    def forget(self, app: str) -> None:
+        """Forget all answers of the app: its base or its knowledge changed."""
+        self._remembered = {key: value for key, value in self._remembered.items() if key[0] != app}
+
     def now_in_force(self, app: str, number: int) -> None:
         """Forget the answers of every other release of the app."""
         self._remembered = {key: value for key, value in self._remembered.items() if key[0] != app or key[1] == number}

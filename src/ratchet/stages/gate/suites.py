@@ -20,7 +20,12 @@ NEAR_DUPLICATE = 0.95
 
 
 def refresh(outside: Outside, app: App, active: int) -> int:
-    """Add what became known since the last turn; how many cases are new. ``active`` is the release in force."""
+    """Add what became known since the last turn; how many cases are new. ``active`` is the release in force.
+
+    Cases of lessons that were superseded or revoked leave their suites.
+    """
+    past = {lesson.id for lesson in outside.store.lessons.all(app.name) if lesson.status != "active"}
+    outside.store.suites.drop(app.name, [c.id for c in outside.store.suites.cases(app.name) if c.origin in past])
     standing = outside.store.suites.cases(app.name)
     known = {case.origin for case in standing}
     held_out = [_from_lesson(lesson, active) for lesson in _held_out(outside, app) if lesson.id not in known]

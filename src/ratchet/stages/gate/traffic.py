@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ratchet.interfaces import Outside
 from ratchet.layers.layer import Bundle
-from ratchet.records.canonical import text_hash
+from ratchet.records.canonical import Json, text_hash
 from ratchet.records.case import Case
 from ratchet.records.lesson import Lesson
 from ratchet.records.plan import ChangePlan
@@ -65,10 +65,12 @@ def draw(
 def ask(outside: Outside, sample: Sample) -> int:
     """Open a case for every trace that needs a verdict; how many wait."""
     now = outside.clock.now()
-    for trace in sample.to_review:
-        outside.store.cases.open(
-            Case(id=outside.ids.new("case"), app=trace.app, trace_id=trace.id, at=now, reasons=(REASON,))
-        )
+    with outside.store.transaction():
+        for trace in sample.to_review:
+            case = Case(id=outside.ids.new("case"), app=trace.app, trace_id=trace.id, at=now, reasons=(REASON,))
+            if outside.store.cases.open(case):
+                why: dict[str, Json] = {"trace": trace.id, "reasons": [REASON]}
+                outside.store.audit.append(now, "ratchet", "case.opened", trace.app, case.id, why)
     return len(sample.to_review)
 
 

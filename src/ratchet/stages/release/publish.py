@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ratchet.errors import Conflict
@@ -18,7 +19,7 @@ STATUS_AFTER = {"reject": "rejected", "hold": "held"}
 
 def next_number(outside: Outside, app: str) -> int:
     """The number that the next release gets."""
-    return max((release.number for release in outside.store.releases.all(app)), default=0) + 1
+    return max(outside.store.releases.numbers(app), default=0) + 1
 
 
 def record_decision(outside: Outside, candidate: Candidate, report: GateReport) -> None:
@@ -52,8 +53,30 @@ def publish(
     """
     if report.decision != "pass" or report.candidate_id != candidate.id:
         raise Conflict(f"Candidate {candidate.id} has not passed its gate.", "Only a passed candidate can be released.")
+    return _put_in_force(
+        outside, replace(candidate, reason=report.reason), bundle, knowledge, report.suites, "release.promoted", actor
+    )
+
+
+def republish(outside: Outside, candidate: Candidate, bundle: Bundle, knowledge: int) -> Release:
+    """Release the lessons in force again on the vectors of another embedder.
+
+    No gate can compare the two: the old vectors and the new ones do not exist side by side. The audit log says so.
+    """
+    return _put_in_force(outside, candidate, bundle, knowledge, (), "release.reembedded", "ratchet")
+
+
+def _put_in_force(
+    outside: Outside,
+    candidate: Candidate,
+    bundle: Bundle,
+    knowledge: int,
+    suites: Sequence[tuple[str, str]],
+    action: str,
+    actor: str,
+) -> Release:
     store, now = outside.store, outside.clock.now()
-    manifest = manifest_of(bundle, candidate.parent, outside.vectors.fingerprint, knowledge, report.suites)
+    manifest = manifest_of(bundle, candidate.parent, outside.vectors.fingerprint, knowledge, suites)
     release = Release(
         app=candidate.app,
         number=bundle.number,
@@ -65,18 +88,27 @@ def publish(
         lessons=len(bundle.lesson_ids),
         status="live",
     )
+    details: dict[str, Json] = {
+        "id": release.id,
+        "parent": candidate.parent,
+        "candidate": candidate.id,
+        "lessons": release.lessons,
+    }
     with store.transaction():
         store.releases.point(candidate.app, release.number, expected=candidate.parent)
-        store.lessons.extend_bank(candidate.app, candidate.bank_version, candidate.added, candidate.removed)
+        _write_bank(outside, candidate, bundle)
         store.releases.add(release)
         if candidate.parent:
             store.releases.set_status(candidate.app, candidate.parent, "retired")
-        store.releases.put_candidate(replace(candidate, status="released", reason=report.reason))
-        details: dict[str, Json] = {
-            "id": release.id,
-            "parent": candidate.parent,
-            "candidate": candidate.id,
-            "lessons": release.lessons,
-        }
-        store.audit.append(now, actor, "release.promoted", candidate.app, f"release {release.number}", details)
+        store.releases.put_candidate(replace(candidate, status="released"))
+        store.audit.append(now, actor, action, candidate.app, f"release {release.number}", details)
     return release
+
+
+def _write_bank(outside: Outside, candidate: Candidate, bundle: Bundle) -> None:
+    """Make the candidate's version of the bank exactly what the bundle holds: after a rollback the newest version is
+    not the parent's, and what the abandoned release had taught must go (or stay, once)."""
+    lessons = outside.store.lessons
+    standing = {lesson.id for lesson in lessons.bank(candidate.app, candidate.bank_version)}
+    added, removed = bundle.lesson_ids - standing, standing - bundle.lesson_ids
+    lessons.extend_bank(candidate.app, candidate.bank_version, sorted(added), sorted(removed))

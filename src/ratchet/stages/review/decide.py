@@ -60,7 +60,7 @@ def decide(
         store.cases.decide(verdict)
         lesson = _lesson(outside, app, case, trace, verdict)
         details: dict[str, Json] = {"case": case.id, "erred": erred, "lesson": lesson.id if lesson else ""}
-        store.audit.append(verdict.at, reviewer, "verdict.given", app.name, verdict.id, details)
+        store.audit.append(verdict.at, verdict.reviewer, "verdict.given", app.name, verdict.id, details)
     return Decided(verdict, lesson)
 
 

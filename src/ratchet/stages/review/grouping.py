@@ -45,7 +45,6 @@ def _near_duplicates(question: str, own: str, lessons: Sequence[Lesson], vectors
     scored = [
         (2.0 if text_hash(lesson.question) == own else float(cosine), lesson)
         for cosine, lesson in zip(cosines, lessons, strict=True)
-        if cosine >= NEAR_DUPLICATE - 0.1
     ]
     near = [(score, lesson) for score, lesson in scored if score >= NEAR_DUPLICATE]
     return [lesson for _, lesson in sorted(near, key=lambda item: -item[0])]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ratchet.errors import EmbedderMismatch, UnknownName
 from ratchet.interfaces import Outside
-from ratchet.layers.assemble import assemble
+from ratchet.layers.assemble import LEARNING, assemble
 from ratchet.layers.layer import Answerer, Bundle
 from ratchet.records.app import App
 from ratchet.records.candidate import Candidate
@@ -30,6 +30,7 @@ class Bundles:
         self._outside = outside
         self._bases = bases
         self._verify = verify
+        self._learning: Collection[str] = LEARNING
         self._kept: OrderedDict[tuple[str, int], Bundle] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -68,6 +69,10 @@ class Bundles:
         release = self._release(app, number)
         return [] if release is None else self._outside.store.lessons.bank(app, release.bank_version)
 
+    def use_only(self, layers: Collection[str]) -> None:
+        """Let only these layers learn from now on (all when empty): for finding out what each of them is worth."""
+        self._learning = layers or LEARNING
+
     def forget(self, app: str) -> None:
         """Load everything of the app anew: after a revocation, or when its base changed."""
         with self._lock:
@@ -104,4 +109,6 @@ class Bundles:
 
     def _assemble(self, app: App, number: int, version: int, lessons: Sequence[Lesson]) -> Bundle:
         passages = self._outside.store.knowledge.passages(app.name, version)
-        return assemble(app, number, self._bases[app.name], passages, lessons, self._outside.vectors.keep)
+        return assemble(
+            app, number, self._bases[app.name], passages, lessons, self._outside.vectors.keep, self._learning
+        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ratchet.interfaces import Outside
 from ratchet.layers.layer import Answer, Answerer, BaseFailed, Learned, Request, answer
 from ratchet.records.app import App
@@ -28,16 +30,17 @@ def respond(outside: Outside, bundles: Bundles, app: App, base: Answerer, text: 
     The base's own errors pass through unchanged: they are the caller's to handle.
     """
     started = outside.clock.now()
+    request = Request(app, text, np.zeros(0, np.float32), context)
     try:
-        vector = outside.vectors.embed([text])[0]
+        request = replace(request, vector=outside.vectors.embed([text])[0])
         bundle = bundles.active(app)
-        reply, _ = answer(bundle, Request(app, text, vector, context))
+        reply, _ = answer(bundle, request)
         number = bundle.number
     except BaseFailed as failure:
         raise failure.cause from None
     except Exception:
         logger.exception("Learning failed for app %s; the bare base answers.", app.name)
-        reply, number = _bare(app, base, text, context), 0
+        reply, number = replace(base.answer(request, Learned(prompt=app.prompt)), source="fallback"), 0
     elapsed = (outside.clock.now() - started) * 1000
     trace = Trace(
         id=outside.ids.new("tr"),
@@ -54,10 +57,3 @@ def respond(outside: Outside, bundles: Bundles, app: App, base: Answerer, text: 
         latency_ms=elapsed,
     )
     return Served(trace, reply)
-
-
-def _bare(app: App, base: Answerer, text: str, context: Context) -> Answer:
-    import numpy as np
-
-    request = Request(app, text, np.zeros(0, np.float32), context)
-    return replace(base.answer(request, Learned(prompt=app.prompt)), source="fallback")

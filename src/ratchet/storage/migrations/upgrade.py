@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import NoReturn
 
 from sqlalchemy import Engine, inspect, text
 
@@ -12,19 +13,42 @@ from ratchet.errors import StorageError
 HEAD = "0001"
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, path: Path) -> None:
     """Run the migrations that are missing; refuses a database made by a newer version."""
-    with engine.connect() as connection:
-        known = inspect(connection).has_table("alembic_version")
-        version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if known else None
-    if version == HEAD:
-        return
-    if version is not None and version > HEAD:
+    version = _version(engine)
+    if version > HEAD:
+        _refuse_newer(path, version)
+    if version < HEAD:
+        _run_alembic(engine)
+
+
+def refuse_other(engine: Engine, path: Path) -> None:
+    """Refuse a database that cannot be read as it is: one of another version, or not one of ours."""
+    version = _version(engine)
+    if version > HEAD:
+        _refuse_newer(path, version)
+    if not version:
+        raise StorageError(f"{path} is not a Ratchet database.", "Name the --store that holds your traces.")
+    if version < HEAD:
         raise StorageError(
-            f"The database has schema {version}; this version of Ratchet knows {HEAD}.",
-            "Install the version of Ratchet that wrote it, or a newer one.",
+            f"{path} has schema {version}; this version of Ratchet reads {HEAD}.",
+            "Open it once for writing, which brings it up to date.",
         )
-    _run_alembic(engine)
+
+
+def _version(engine: Engine) -> str:
+    """The schema's version; empty for a database that has none yet."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return ""
+        return str(connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or "")
+
+
+def _refuse_newer(path: Path, version: str) -> NoReturn:
+    raise StorageError(
+        f"{path} has schema {version}; this version of Ratchet knows {HEAD}.",
+        "Install the version of Ratchet that wrote it, or a newer one.",
+    )
 
 
 def _run_alembic(engine: Engine) -> None:
