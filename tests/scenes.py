@@ -5,11 +5,16 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from ratchet.loop import TurnReport
 from ratchet.records.app import App
+from ratchet.records.audit import AuditEntry
+from ratchet.records.canonical import text_hash
+from ratchet.records.lesson import Lesson
 from ratchet.records.release import Release
 from ratchet.stages.review.decide import Decided, decide
+from ratchet.stages.review.grouping import split_of
 from ratchet.wiring import House
 from tests.conftest import ask, correct, praise
 
@@ -27,6 +32,8 @@ OPENERS = ("hello", "urgent", "help", "hi there", "again", "good morning", "excu
 PLACES = ("Berlin", "Oslo", "Lima", "Cairo", "Quito", "Porto", "Dublin", "Kyoto", "Accra", "Hanoi", "Malmo")
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 THINGS = ("bicycle", "kettle", "jacket", "lamp", "radio", "tent", "guitar", "blender", "camera", "sofa", "carpet")
+
+FLOWERS = ("zinnia", "yarrow", "xenia", "willow", "violet", "thistle", "salvia", "rosehip", "quince", "peony")
 
 
 def questions(count: int, seed: int) -> list[str]:
@@ -94,3 +101,39 @@ def established(house: House, app: App, *, lessons: int = 60, traffic: int = 90)
         if served.trace.output == truth(question):
             praise(house, served.trace, user=f"user{number % 30}")
     return report.release
+
+
+def lesson(question: str, answer: str = "", *, number: int = 0, **fields: Any) -> Lesson:
+    """A lesson that no store holds, for functions that take records."""
+    given: dict[str, Any] = {
+        "id": f"ls_{number}", "app": "triage", "case_id": "c", "verdict_id": "v", "at": float(number),
+        "group": text_hash(question), "split": "teach", "reviewer": "ana",
+    }  # fmt: skip
+    return Lesson(question=question, answer=answer, **{**given, **fields})
+
+
+def ten_lessons(house: House, app: App, answer: str = "refund") -> None:
+    """The first ten lessons of an app, which all teach; their words occur in no other test question."""
+    for number, word in enumerate(FLOWERS):
+        correct(house, app, f"{word} {word}{number}", answer=answer)
+
+
+def held_out(stem: str) -> str:
+    """A question about ``stem`` whose group is held out."""
+    return next(text for n in range(1000) if split_of(text_hash(text := f"{stem} {n}")) == "held_out")
+
+
+def teaching(stem: str) -> str:
+    """A question about ``stem`` whose group teaches."""
+    return next(text for n in range(1000) if split_of(text_hash(text := f"{stem} {n}")) == "teach")
+
+
+def edit(house: House, statement: str, *values: object) -> None:
+    """Change the database behind the program's back."""
+    with house.store._database.transaction() as connection:
+        assert connection.exec_driver_sql(statement, values).rowcount > 0
+
+
+def actions(house: House, action: str) -> list[AuditEntry]:
+    """The audit entries of one kind."""
+    return [entry for entry in house.store.audit.entries() if entry.action == action]

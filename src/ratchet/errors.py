@@ -17,9 +17,12 @@ class RatchetError(Exception):
     """Base of all errors: ``what`` was wrong and the ``fix`` to try."""
 
     def __init__(self, what: str, fix: str) -> None:
-        super().__init__(f"{what} {fix}")
+        super().__init__(what, fix)  # both, so that the error can be pickled
         self.what = what
         self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.fix}"
 
 
 class InvalidInput(RatchetError):

@@ -80,6 +80,8 @@ class Loop:
         candidate = self._waiting_candidate(app, active)
         if candidate is None:
             draft = propose(self.outside, app, parent=active, current=self.bundles.bank(app.name, active))
+            if draft is not None and self._judged_before(draft):
+                return TurnReport(enriched)
             candidate = draft and self._admit(app, draft, now=now)
             if candidate is None:
                 return TurnReport(enriched, gathering=len(draft.added) if draft else 0)
@@ -114,6 +116,20 @@ class Loop:
         candidates = self.outside.store.releases.candidates(app.name)
         newest = candidates[-1] if candidates else None
         return newest if newest and newest.status == "evaluating" and newest.parent == active else None
+
+    def _judged_before(self, draft: Candidate) -> bool:
+        """Whether the very same change was stopped already. Trying it again on another sample until one lets it pass
+        would make the gate's error rate meaningless; one that was held may return once the traffic is new."""
+        candidates = self.outside.store.releases.candidates(draft.app)
+        if not candidates:
+            return False
+        last = candidates[-1]
+        same = (last.parent, set(last.added), set(last.removed)) == (draft.parent, set(draft.added), set(draft.removed))
+        if not same or last.status not in ("rejected", "held"):
+            return False
+        recent = self.outside.store.traces.recent(draft.app, self.plan.anchor_sample)
+        renewed = len(recent) == self.plan.anchor_sample and recent[-1].at > last.at
+        return last.status == "rejected" or not renewed
 
     def _admit(self, app: App, draft: Candidate, *, now: bool) -> Candidate | None:
         """Begin the evaluation of a draft: choose the recent requests to compare on, and ask reviewers about those

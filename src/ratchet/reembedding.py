@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+from ratchet.errors import Conflict
 from ratchet.records.app import App
 from ratchet.records.candidate import Candidate
 from ratchet.stages.release.publish import next_number, republish
@@ -14,8 +15,17 @@ BATCH = 256
 
 
 def reembed(house: House, report: Callable[[str, int, int], None]) -> list[tuple[str, int, int]]:
-    """For each app that moved: its name, how many texts were embedded, and the release now in force."""
+    """For each app that moved: its name, how many texts were embedded, and the release now in force.
+
+    Raises ``Conflict``, before anything is changed, for an app whose base is a function that is not loaded here.
+    """
     moved = [app for app in house.store.apps.all() if app.embedder != house.vectors.fingerprint]
+    for app in moved:
+        if app.base.startswith("function:") and app.name not in house.bases:
+            raise Conflict(
+                f"The base of {app.name} is your own {app.base.replace(':', ' ')}, which is not loaded here.",
+                "Call loop.reembed() in the program that defines it.",
+            )
     return [_move(house, app, report) for app in moved]
 
 

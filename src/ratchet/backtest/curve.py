@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import html
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+Scale = Callable[[float], float]
 
 WIDTH, HEIGHT = 860, 420
 LEFT, RIGHT, TOP, BOTTOM = 60, 20, 20, 46
@@ -94,8 +97,8 @@ def _svg(result: dict[str, Any]) -> str:
     curve = result["curve"]
     values = [point[name] for point in curve for name in ("heldout", "prequential")]
     values += [result["base"]["accuracy"], result["ceiling"]["accuracy"]]
-    low, high = max(0.0, min(values) - 0.03), min(1.0, max(values) + 0.03)
-    most = max(point["seen"] for point in curve)
+    low, high = float(max(0.0, min(values) - 0.03)), float(min(1.0, max(values) + 0.03))
+    most = int(max(point["seen"] for point in curve))
 
     def x(seen: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * seen / most
@@ -122,7 +125,7 @@ def _svg(result: dict[str, Any]) -> str:
     return f'<svg viewBox="0 0 {WIDTH} {HEIGHT + 84}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
 
-def _grid(low: float, high: float, x: Any, y: Any, most: int) -> str:
+def _grid(low: float, high: float, x: Scale, y: Scale, most: int) -> str:
     lines = []
     for step in range(6):
         value = low + (high - low) * step / 5
@@ -140,8 +143,9 @@ def _legend() -> str:
     for place, name in enumerate(("heldout", "prequential", "base", "ceiling")):
         left, top = LEFT + (place % 2) * 380, HEIGHT + 14 + (place // 2) * 26
         dashes = ' stroke-dasharray="6 4"' if name in ("base", "ceiling") else ""
+        words = NAMES[name] + (" (dots: releases)" if name == "heldout" else "")
         rows.append(
-            f'<line x1="{left}" x2="{left + 30}" y1="{top}" y2="{top}" stroke="{COLOURS[name]}" stroke-width="2"{dashes}/>'
-            f'<text x="{left + 38}" y="{top + 4}">{NAMES[name]}{" (dots: releases)" if name == "heldout" else ""}</text>'
+            f'<line x1="{left}" x2="{left + 30}" y1="{top}" y2="{top}" stroke="{COLOURS[name]}" stroke-width="2"'
+            f'{dashes}/><text x="{left + 38}" y="{top + 4}">{words}</text>'
         )
     return "".join(rows)

@@ -49,8 +49,8 @@ def list_releases(name: AppOption = None, store: StoreOption = None, as_json: Js
     )  # fmt: skip
     if stopped:
         console.print()
-        rows = [(item.id, when(item.at), item.status, item.reason) for item in stopped]
-        print_table("Stopped candidates", ("candidate", "drafted", "status", "reason"), rows, "")
+        why = [(item.id, when(item.at), item.status, item.reason) for item in stopped]
+        print_table("Stopped candidates", ("candidate", "drafted", "status", "reason"), why, "")
 
 
 @app.command("show")

@@ -25,10 +25,10 @@ from ratchet.records.trace import Influence
 VERSION = 1
 TOP = 10
 WORDS_WEIGHT = 0.5
-PASSAGE_COUNTS_AS = 2.0
+PASSAGE_COUNTS_AS = 3.0
 LEARNED_SHARE = 0.5
 NEAR_QUESTION = 0.75
-NEAR_QUESTION_WEIGHT = 1.0
+NEAR_QUESTION_WEIGHT = 0.5
 SAME_QUESTION = 0.95
 CLEAR_LEAD = 0.05
 INFLUENCE_FLOOR = 0.35
@@ -93,10 +93,7 @@ class _Index:
         asked = embed(list(questions))
         rows = np.asarray(targets, np.intp)
         plain = ((whole + titles) / 2).astype(np.float32)
-        sums = PASSAGE_COUNTS_AS * plain.astype(np.float64)
-        np.add.at(sums, rows, asked)
-        norms = np.linalg.norm(sums, axis=1, keepdims=True)
-        expanded = np.where(norms > 0, sums / np.maximum(norms, 1e-12), 0).astype(np.float32)
+        expanded = _expanded(plain, asked, rows)
         return cls(plain, expanded, LexicalIndex([passage.words() for passage in passages]), asked, rows)
 
     def scores(self, text: str, vector: Vector) -> tuple[Vector, Vector]:
@@ -109,6 +106,20 @@ class _Index:
         pull = np.zeros(len(scores), np.float32)
         np.maximum.at(pull, self.targets, np.maximum(asked - NEAR_QUESTION, 0))
         return (scores + NEAR_QUESTION_WEIGHT * pull).astype(np.float32), asked.astype(np.float32)
+
+
+def _expanded(plain: Vector, asked: Vector, rows: NDArray[np.intp]) -> Vector:
+    """Passage vectors turned towards the questions that they answer, at their old length, so that a passage nobody
+    asked about keeps its place among the others."""
+    sums = PASSAGE_COUNTS_AS * plain.astype(np.float64)
+    np.add.at(sums, rows, asked)
+    lengths = np.linalg.norm(plain, axis=1, keepdims=True) / np.maximum(
+        np.linalg.norm(sums, axis=1, keepdims=True), 1e-12
+    )
+    expanded = plain.copy()
+    taught = np.unique(rows)
+    expanded[taught] = (sums * lengths)[taught]
+    return expanded
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def text_hash(text: str) -> str:
 
 def normalised(text: str) -> str:
     """The text with compatibility forms, case, outer punctuation and runs of white space folded."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(folded.split()).strip(" \t.,!?;:'\"")
 
 

@@ -128,16 +128,18 @@ class Lessons:
             rows = connection.execute(query.order_by(table.c.at, table.c.id)).all()
         return [from_row(Lesson, row) for row in rows]
 
-    def extend_bank(self, app: str, version: int, added: Iterable[str], removed: Iterable[str]) -> None:
-        """Put lessons into the bank from ``version`` on, and take others out from ``version`` on."""
-        bank = tables.bank
+    def set_bank(self, app: str, version: int, lesson_ids: Iterable[str]) -> None:
+        """Make exactly these lessons the bank from ``version`` (a new, higher one) on; earlier versions stay as
+        they are, also when ``version`` does not build on the newest of them (after a rollback)."""
+        bank, wanted = tables.bank, set(lesson_ids)
+        newest = (bank.c.app == app) & bank.c.until.is_(None)
         with self._access.transaction() as connection:
-            for lesson_id in added:
+            standing = set(connection.execute(select(bank.c.lesson_id).where(newest)).scalars())
+            for lesson_id in sorted(standing - wanted):
+                connection.execute(update(bank).where(newest, bank.c.lesson_id == lesson_id).values(until=version))
+            for lesson_id in sorted(wanted - standing):
                 row = {"app": app, "lesson_id": lesson_id, "since": version, "until": None}
                 connection.execute(bank.insert().values(row))
-            for lesson_id in removed:
-                standing = (bank.c.app == app) & (bank.c.lesson_id == lesson_id) & bank.c.until.is_(None)
-                connection.execute(update(bank).where(standing).values(until=version))
 
     def denied(self, app: str) -> frozenset[str]:
         """Ids of the revoked lessons."""

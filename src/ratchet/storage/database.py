@@ -12,7 +12,7 @@ import importlib
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -210,7 +210,10 @@ def _take_ownership(path: Path) -> IO[str]:
         raise _cannot_open(path, error) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+    except BlockingIOError:
         file.seek(0)
         owner = file.read().strip() or "unknown"
         file.close()
@@ -218,9 +221,10 @@ def _take_ownership(path: Path) -> IO[str]:
             f"{path} is in use by another process (pid {owner}).",
             "Stop that process, or give this one another --store.",
         ) from None
-    file.truncate(0)
-    file.write(str(os.getpid()))
-    file.flush()
+    except OSError as error:
+        with suppress(OSError):  # closing tries once more to write what could not be written
+            file.close()
+        raise _cannot_open(path, error) from error
     return file
 
 

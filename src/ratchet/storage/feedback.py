@@ -35,7 +35,7 @@ class FeedbackEvents:
                             "feedback_id": feedback.id, "at": feedback.at, **_score_columns(score)}  # fmt: skip
                 insert_or_replace(connection, tables.scores, standing)
             waiting = {"trace_id": feedback.trace_id, "app": feedback.app, "at": feedback.at}
-            insert_or_replace(connection, tables.unassessed, waiting)
+            insert_new(connection, tables.unassessed, waiting)
         return True
 
     def scores(self, trace_id: str) -> dict[str, list[Score]]:

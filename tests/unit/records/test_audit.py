@@ -93,8 +93,7 @@ def test_an_entry_may_not_hold_a_float() -> None:
 def test_the_log_of_a_real_store_is_one_whole_chain(house: Any, support: Any) -> None:
     correct(house, support, "How long may I keep it?", answer="Thirty days.")
     complain(house, ask(house, support, "What does a parcel cost?").trace)
-    house.loop.turn(support.name)
     entries = house.store.audit.entries()
     assert [item.sequence for item in entries] == list(range(1, len(entries) + 1))
-    assert {"case.opened", "case.decided"} <= {item.action for item in entries}
+    assert {"case.opened", "verdict.given"} <= {item.action for item in entries}
     assert is_whole(entries)

@@ -20,7 +20,9 @@ from ratchet.records.release import Manifest
 from ratchet.records.suite import SuiteCase, suite_hash
 from tests.unit.making import JSON_WITHOUT_FLOATS, TEXT, lesson, passage
 
-MODULES = [importlib.import_module(f"ratchet.records.{found.name}") for found in pkgutil.iter_modules(ratchet.records.__path__)]
+MODULES = [
+    importlib.import_module(f"ratchet.records.{found.name}") for found in pkgutil.iter_modules(ratchet.records.__path__)
+]
 RECORDS = [
     kind
     for module in MODULES
@@ -43,7 +45,17 @@ def test_every_record_is_frozen_and_slotted(kind: Any) -> None:
 
 def test_there_is_a_record_for_each_noun_of_the_loop() -> None:
     names = {kind.__name__ for kind in RECORDS}
-    assert {"Trace", "Feedback", "Assessment", "Case", "Verdict", "Lesson", "Candidate", "GateReport", "Release"} <= names
+    assert {
+        "Trace",
+        "Feedback",
+        "Assessment",
+        "Case",
+        "Verdict",
+        "Lesson",
+        "Candidate",
+        "GateReport",
+        "Release",
+    } <= names
 
 
 @given(TEXT, TEXT)
@@ -63,7 +75,15 @@ def test_a_passage_is_searched_by_title_and_text() -> None:
 def test_the_content_of_a_passage_is_what_it_says_and_not_when_it_was_in_force() -> None:
     said = Passage(id="p", app="a", title="T", text="x")
     assert dataclasses.replace(said, since=4, until=9, app="b").content() == said.content()
-    assert len({said.content(), *(dataclasses.replace(said, **{name: "other"}).content() for name in ("id", "title", "text"))}) == 4
+    assert (
+        len(
+            {
+                said.content(),
+                *(dataclasses.replace(said, **{name: "other"}).content() for name in ("id", "title", "text")),
+            }
+        )
+        == 4
+    )
 
 
 @given(st.permutations([suite_case(f"c{number}", f"q{number}") for number in range(5)]))
@@ -93,7 +113,9 @@ def test_an_altered_manifest_is_refused_with_both_hashes() -> None:
 
 def test_a_report_finds_its_checks_by_name() -> None:
     made = Check(name="anchor", outcome="passed", cases=3, value=0.1, limit=0.2, message="fine")
-    report = GateReport(id="g", app="a", candidate_id="c", gate="evaluate", at=1.0, decision="pass", reason="", checks=(made,))
+    report = GateReport(
+        id="g", app="a", candidate_id="c", gate="evaluate", at=1.0, decision="pass", reason="", checks=(made,)
+    )
     assert report.check("anchor") is made
     assert report.check("target") is None
 

@@ -28,19 +28,21 @@ def refresh(outside: Outside, app: App, active: int) -> int:
     outside.store.suites.drop(app.name, [c.id for c in outside.store.suites.cases(app.name) if c.origin in past])
     standing = outside.store.suites.cases(app.name)
     known = {case.origin for case in standing}
-    held_out = [_from_lesson(lesson, active) for lesson in _held_out(outside, app) if lesson.id not in known]
+    lessons = outside.store.lessons.all(app.name)
+    over = {lesson.id for lesson in lessons if lesson.status != "active"}
+    held_out = [
+        _from_lesson(lesson, active)
+        for lesson in lessons
+        if lesson.split == "held_out" and lesson.status == "active" and lesson.id not in known
+    ]
     praised = [
         _from_praise(app, trace, user, active)
         for trace, user in outside.store.feedback.praised(app.name, MOST_PRAISED)
         if trace.id not in known and trace.source != "abstained"
     ]
     with outside.store.transaction():
+        outside.store.suites.drop(app.name, [case.id for case in standing if case.origin in over])
         return outside.store.suites.add([*held_out, *_capped(praised, standing)])
-
-
-def _held_out(outside: Outside, app: App) -> list[Lesson]:
-    lessons = outside.store.lessons.all(app.name)
-    return [lesson for lesson in lessons if lesson.split == "held_out" and lesson.status == "active"]
 
 
 def _from_lesson(lesson: Lesson, active: int) -> SuiteCase:

@@ -65,12 +65,11 @@ def draw(
 def ask(outside: Outside, sample: Sample) -> int:
     """Open a case for every trace that needs a verdict; how many wait."""
     now = outside.clock.now()
-    with outside.store.transaction():
-        for trace in sample.to_review:
-            case = Case(id=outside.ids.new("case"), app=trace.app, trace_id=trace.id, at=now, reasons=(REASON,))
-            if outside.store.cases.open(case):
-                why: dict[str, Json] = {"trace": trace.id, "reasons": [REASON]}
-                outside.store.audit.append(now, "ratchet", "case.opened", trace.app, case.id, why)
+    for trace in sample.to_review:
+        case = Case(id=outside.ids.new("case"), app=trace.app, trace_id=trace.id, at=now, reasons=(REASON,))
+        if outside.store.cases.open(case):
+            details: dict[str, Json] = {"trace": trace.id, "reasons": [REASON]}
+            outside.store.audit.append(now, "ratchet", "case.opened", trace.app, case.id, details)
     return len(sample.to_review)
 
 

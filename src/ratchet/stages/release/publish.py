@@ -96,19 +96,10 @@ def _put_in_force(
     }
     with store.transaction():
         store.releases.point(candidate.app, release.number, expected=candidate.parent)
-        _write_bank(outside, candidate, bundle)
+        store.lessons.set_bank(candidate.app, candidate.bank_version, bundle.lesson_ids)
         store.releases.add(release)
         if candidate.parent:
             store.releases.set_status(candidate.app, candidate.parent, "retired")
         store.releases.put_candidate(replace(candidate, status="released"))
         store.audit.append(now, actor, action, candidate.app, f"release {release.number}", details)
     return release
-
-
-def _write_bank(outside: Outside, candidate: Candidate, bundle: Bundle) -> None:
-    """Make the candidate's version of the bank exactly what the bundle holds: after a rollback the newest version is
-    not the parent's, and what the abandoned release had taught must go (or stay, once)."""
-    lessons = outside.store.lessons
-    standing = {lesson.id for lesson in lessons.bank(candidate.app, candidate.bank_version)}
-    added, removed = bundle.lesson_ids - standing, standing - bundle.lesson_ids
-    lessons.extend_bank(candidate.app, candidate.bank_version, sorted(added), sorted(removed))

@@ -56,11 +56,13 @@ class Bundles:
         bank = {lesson.id: lesson for lesson in self.bank(app.name, candidate.parent)}
         for lesson_id in candidate.removed:
             bank.pop(lesson_id, None)
+        denied = self._outside.store.lessons.denied(app.name)
         for lesson_id in candidate.added:
             lesson = self._outside.store.lessons.get(lesson_id)
             if lesson is not None:
                 bank[lesson_id] = lesson
-        lessons = sorted(bank.values(), key=lambda lesson: (lesson.at, lesson.id))
+        kept = [lesson for lesson in bank.values() if lesson.id not in denied]
+        lessons = sorted(kept, key=lambda lesson: (lesson.at, lesson.id))
         version = self._outside.store.knowledge.version(app.name)
         return self._assemble(app, number, version, lessons), lessons
 

@@ -1,0 +1,121 @@
+"""Migrations are checked on a file that they alone have made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, inspect, pool
+
+import ratchet.storage.migrations
+from ratchet.errors import StorageError
+from ratchet.storage import tables
+from ratchet.storage.database import sqlite_module
+from ratchet.storage.migrations.upgrade import HEAD, upgrade
+from ratchet.storage.sql_store import SqlStore
+from tests.storage.conftest import SqlitePlace
+from tests.storage.samples import a_trace
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = create_engine(f"sqlite:///{tmp_path / 'made.db'}", module=sqlite_module(), poolclass=pool.NullPool)
+    upgrade(engine, tmp_path / "made.db")
+    yield engine
+    engine.dispose()
+
+
+def alembic(engine: Engine, direction: str, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(ratchet.storage.migrations.__file__).parent))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        getattr(command, direction)(config, revision)
+
+
+def differences(engine: Engine) -> list[object]:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True, "target_metadata": tables.metadata}
+        )
+        return list(compare_metadata(context, tables.metadata))
+
+
+def schema(engine: Engine) -> list[tuple[str, ...]]:
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").all()
+    return [tuple(row) for row in rows]
+
+
+def test_the_migrated_schema_is_that_of_the_tables(engine: Engine) -> None:
+    assert differences(engine) == []
+
+
+def test_constraints_are_the_same_whether_migrated_or_created(engine: Engine, tmp_path: Path) -> None:
+    created = create_engine(f"sqlite:///{tmp_path / 'created.db'}", module=sqlite_module(), poolclass=pool.NullPool)
+    tables.metadata.create_all(created)
+    for name in tables.metadata.tables:
+        for question in ("get_pk_constraint", "get_foreign_keys", "get_unique_constraints", "get_indexes"):
+            answers = [getattr(inspect(one), question)(name) for one in (engine, created)]
+            assert answers[0] == answers[1], f"{question} of {name}"
+
+
+def test_a_missing_column_would_be_noticed(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE traces DROP COLUMN cost")
+    assert len(differences(engine)) == 1
+
+
+def test_down_and_up_again_gives_the_same_schema(engine: Engine) -> None:
+    before = schema(engine)
+    alembic(engine, "downgrade", "base")
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+    alembic(engine, "upgrade", "head")
+    assert schema(engine) == before
+
+
+def test_the_newest_schema_is_the_one_the_program_names() -> None:
+    script = ScriptDirectory(str(Path(ratchet.storage.migrations.__file__).parent))
+    assert script.get_current_head() == HEAD
+
+
+def test_opening_again_leaves_what_is_there(place: SqlitePlace) -> None:
+    place.open().traces.add(a_trace())
+    assert place.open().traces.get("t1") == a_trace()
+
+
+def test_a_database_of_a_newer_version_is_refused_and_left_alone(place: SqlitePlace) -> None:
+    place.sql("UPDATE alembic_version SET version_num = '9999'")
+    for read_only in (False, True):
+        with pytest.raises(StorageError, match="schema 9999") as raised:
+            SqlStore.open(place.path, read_only=read_only)
+        assert str(place.path) in raised.value.what
+        assert "Install" in raised.value.fix
+    assert place.sql("SELECT version_num FROM alembic_version") == [("9999",)]
+
+
+def test_a_database_of_an_older_version_cannot_be_opened_for_reading_only(place: SqlitePlace) -> None:
+    place.sql("UPDATE alembic_version SET version_num = '0000'")
+    with pytest.raises(StorageError, match="schema 0000") as raised:
+        SqlStore.open(place.path, read_only=True)
+    assert "for writing" in raised.value.fix
+
+
+def test_reading_only_sees_what_a_running_owner_commits_and_writes_nothing(store: SqlStore, place: SqlitePlace) -> None:
+    looking = SqlStore.open(place.path, read_only=True)
+    try:
+        store.traces.add(a_trace())
+        assert looking.traces.get("t1") == a_trace()
+        with pytest.raises(StorageError, match="reading only"):
+            looking.traces.add(a_trace("t2"))
+        with pytest.raises(StorageError, match="reading only"):
+            looking.submit(lambda: looking.traces.add(a_trace("t2"))).result(5)
+    finally:
+        looking.close()
+    assert store.traces.get("t2") is None
