@@ -79,7 +79,7 @@ class Loop:
         suites.refresh(self.outside, app, active)
         candidate = self._waiting_candidate(app, active)
         if candidate is None:
-            draft = propose(self.outside, app, parent=active, current=self.bundles.bank(app.name, active))
+            draft = self._draft(app, active)
             if draft is not None and self._judged_before(draft):
                 return TurnReport(enriched)
             candidate = draft and self._admit(app, draft, now=now)
@@ -101,13 +101,12 @@ class Loop:
                 f"Candidate {candidate.id} was built on release {candidate.parent}, which is no longer in force.",
                 "Run a turn: it drafts a new one.",
             )
-        knowledge = outside.store.knowledge.version(app.name)
         contest = self._contest(app, candidate)
         report = evaluate(outside, contest, self.plan, self.evaluation, progress)
         record_decision(outside, candidate, report)
         if report.decision != "pass":
             return report, None
-        release = publish(outside, candidate, report, contest.new, knowledge=knowledge)
+        release = publish(outside, candidate, report, contest.new, knowledge=candidate.knowledge)
         self.evaluation.now_in_force(app.name, release.number)
         return report, release
 
@@ -117,6 +116,10 @@ class Loop:
         newest = candidates[-1] if candidates else None
         return newest if newest and newest.status == "evaluating" and newest.parent == active else None
 
+    def _draft(self, app: App, active: int) -> Candidate | None:
+        bank, knowledge = self.bundles.bank(app.name, active), self.bundles.knowledge(app.name, active)
+        return propose(self.outside, app, parent=active, current=bank, knowledge=knowledge)
+
     def _judged_before(self, draft: Candidate) -> bool:
         """Whether the very same change was stopped already. Trying it again on another sample until one lets it pass
         would make the gate's error rate meaningless; one that was held may return once the traffic is new."""
@@ -124,8 +127,7 @@ class Loop:
         if not candidates:
             return False
         last = candidates[-1]
-        same = (last.parent, set(last.added), set(last.removed)) == (draft.parent, set(draft.added), set(draft.removed))
-        if not same or last.status not in ("rejected", "held"):
+        if _content(last) != _content(draft) or last.status not in ("rejected", "held"):
             return False
         recent = self.outside.store.traces.recent(draft.app, self.plan.anchor_sample)
         renewed = len(recent) == self.plan.anchor_sample and recent[-1].at > last.at
@@ -163,4 +165,17 @@ class Loop:
         new, bank = self.bundles.of_candidate(app, candidate, next_number(self.outside, app.name))
         refuse_leak(bank)
         added = frozenset(candidate.added)
-        return Contest(candidate, old, new, tuple(lesson for lesson in bank if lesson.id in added), tuple(bank))
+        before = self.bundles.knowledge(app.name, candidate.parent)
+        return Contest(
+            candidate,
+            old,
+            new,
+            tuple(lesson for lesson in bank if lesson.id in added),
+            tuple(bank),
+            new_knowledge=before is not None and before != candidate.knowledge,
+        )
+
+
+def _content(candidate: Candidate) -> tuple[int, frozenset[str], frozenset[str], int]:
+    """What a candidate would change, apart from its identity."""
+    return candidate.parent, frozenset(candidate.added), frozenset(candidate.removed), candidate.knowledge

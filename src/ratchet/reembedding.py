@@ -61,7 +61,8 @@ def _release_again(house: House, app: App, active: int) -> int:
         bank_version=outside.store.releases.next_bank_version(app.name),
         layers=(),
         added=(),
+        knowledge=outside.store.knowledge.version(app.name),
         reason=f"Re-embedded with {house.vectors.fingerprint}.",
     )
     bundle, _ = house.bundles.of_candidate(app, candidate, next_number(outside, app.name))
-    return republish(outside, candidate, bundle, outside.store.knowledge.version(app.name)).number
+    return republish(outside, candidate, bundle, candidate.knowledge).number

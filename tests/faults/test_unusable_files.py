@@ -163,8 +163,8 @@ class TestReadOnlyForRootToo:
 @pytest.mark.skipif(AS_ROOT, reason="file modes do not bind root")
 class TestReadOnlyByMode:
     def test_a_folder(self, written: Path) -> None:
-        written.parent.chmod(0o555)
         (written.parent / "ratchet.db.lock").unlink(missing_ok=True)
+        written.parent.chmod(0o555)
         try:
             assert "Give write permission" in refused(written).fix
         finally:

@@ -15,6 +15,7 @@ class Candidate:
 
     ``bank_version`` is the version of the lesson bank that the layers would read; ``added`` are the lessons that
     the active release (number ``parent``, 0 for the bare base) does not have, ``removed`` those it would lose.
+    ``knowledge`` is the version of the team's knowledge it would read.
     ``sampled`` are the recent traces on which the gate compares it with the release in force.
     """
 
@@ -26,6 +27,7 @@ class Candidate:
     layers: tuple[LayerName, ...]
     added: tuple[str, ...]
     removed: tuple[str, ...] = ()
+    knowledge: int = 0
     sampled: tuple[str, ...] = ()
     status: CandidateStatus = "draft"
     reason: str = ""

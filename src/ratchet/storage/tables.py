@@ -246,6 +246,7 @@ candidates = Table(
     Column("layers", JSON, nullable=False),
     Column("added", JSON, nullable=False),
     Column("removed", JSON, nullable=False),
+    Column("knowledge", Integer, nullable=False),
     Column("sampled", JSON, nullable=False),
     Column("status", String(20), nullable=False),
     Column("reason", Text, nullable=False),

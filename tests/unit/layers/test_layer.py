@@ -34,8 +34,8 @@ HOSTILE = st.sampled_from(
     ]
 )
 WORDS = st.lists(HOSTILE | TEXT, max_size=4).map("".join)
-PASSAGE = re.compile(r'<passage id="([^"]*)">\n([^<]*)\n</passage>')
-EXAMPLE = re.compile(r"<example>\n<question>([^<]*)</question>\n<right_answer>([^<]*)</right_answer>\n</example>")
+PASSAGE = re.compile(r'<passage id="([^"]*)">\n([^<>]*)\n</passage>')
+EXAMPLE = re.compile(r"<example>\n<question>([^<>]*)</question>\n<right_answer>([^<>]*)</right_answer>\n</example>")
 
 
 @dataclass(frozen=True)

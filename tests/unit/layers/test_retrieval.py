@@ -60,6 +60,19 @@ def test_a_reviewed_question_leaves_unrelated_questions_alone() -> None:
     assert hits.reviewed is None
 
 
+def test_a_reviewed_question_nearby_pulls_its_passage_up_by_how_near_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    near = f"{ODD} again"
+    cosine = float(embed([near])[0] @ embed([ODD])[0])
+    assert retrieval.NEAR_QUESTION < cosine < retrieval.SAME_QUESTION
+    pulled = {hit.passage.id: hit.score for hit in found([TAUGHT], near).passages}
+    expected = retrieval.NEAR_QUESTION_WEIGHT * (cosine - retrieval.NEAR_QUESTION)
+    assert expected > 0.01
+    monkeypatch.setattr(retrieval, "NEAR_QUESTION_WEIGHT", 0.0)
+    alone = {hit.passage.id: hit.score for hit in found([TAUGHT], near).passages}
+    assert pulled.pop("delivery") - alone.pop("delivery") == pytest.approx(expected, abs=1e-4)
+    assert pulled == pytest.approx(alone, abs=1e-6)
+
+
 def test_the_very_question_that_was_reviewed_gets_its_answer_first() -> None:
     learned = found([TAUGHT], f" {ODD.upper()}?! ")
     assert learned.reviewed == TAUGHT

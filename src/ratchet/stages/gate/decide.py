@@ -25,13 +25,22 @@ TAUGHT_RECALL = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """A candidate, loaded, beside the release in force; ``added`` and ``bank`` are lessons."""
+    """A candidate, loaded, beside the release in force; ``added`` and ``bank`` are lessons.
+
+    ``new_knowledge`` says that the two read different versions of the team's knowledge.
+    """
 
     candidate: Candidate
     old: Bundle
     new: Bundle
     added: tuple[Lesson, ...]
     bank: tuple[Lesson, ...]
+    new_knowledge: bool = False
+
+    @property
+    def otherwise(self) -> str:
+        """What explains a changed answer that no new lesson took part in."""
+        return "removed" if self.candidate.removed else "knowledge" if self.new_knowledge else ""
 
 
 def evaluate(
@@ -42,7 +51,7 @@ def evaluate(
     held_out = evaluation.pairs(contest.old, contest.new, cases, progress)
     traffic = judged_pairs(outside, contest.old, contest.new, contest.candidate.sampled, evaluation)
     added = frozenset(lesson.id for lesson in contest.added)
-    changed = flips([*traffic, *held_out], added, bool(contest.candidate.removed))
+    changed = flips([*traffic, *held_out], added, contest.otherwise)
     found = _checks(held_out, traffic, changed, plan)
     if _undecided(found) and plan.contained_releases:
         found.append(_contained(outside, contest, plan, evaluation, held_out))
@@ -113,7 +122,7 @@ def _contained(
     recent = [_as_case(trace.id, trace.app, trace.input, trace.context.segment)
               for trace in outside.store.traces.recent(contest.old.app.name, REPLAYED)]  # fmt: skip
     replay = evaluation.pairs(contest.old, contest.new, recent)
-    changed = flips(replay, added, bool(contest.candidate.removed))
+    changed = flips(replay, added, contest.otherwise)
     unexplained = sum(not flip.because for flip in changed)
     lost = checks.paired(pairs).lost
     recalled = _recall(contest, evaluation)

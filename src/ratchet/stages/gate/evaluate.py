@@ -89,15 +89,16 @@ def _compared(bundle: Bundle, reply: Answer) -> str:
     return reply.text if bundle.app.kind == "classify" else f"{reply.passage_id}\n{reply.text}"
 
 
-def flips(pairs: Sequence[Pair], added: frozenset[str], removed: bool) -> list[Flip]:
-    """Every changed answer with the new lessons among its influences; a removal explains what it took away."""
+def flips(pairs: Sequence[Pair], added: frozenset[str], otherwise: str) -> list[Flip]:
+    """Every changed answer with the new lessons among its influences; ``otherwise`` names what explains the others
+    (``removed`` lessons, new ``knowledge``), and is empty where nothing does."""
     found: list[Flip] = []
     for pair in pairs:
         if not pair.changed:
             continue
         because = tuple(lesson for lesson in pair.new.lessons if lesson in added)
-        if removed and not because:
-            because = ("removed",)
+        if otherwise and not because:
+            because = (otherwise,)
         found.append(
             Flip(
                 case_id=pair.case.id,

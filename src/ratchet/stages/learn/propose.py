@@ -14,8 +14,13 @@ from ratchet.records.canonical import Json
 from ratchet.records.lesson import Lesson
 
 
-def propose(outside: Outside, app: App, *, parent: int, current: Sequence[Lesson]) -> Candidate | None:
-    """A candidate on top of release ``parent`` (whose bank is ``current``), or ``None`` when nothing would change.
+def propose(
+    outside: Outside, app: App, *, parent: int, current: Sequence[Lesson], knowledge: int | None
+) -> Candidate | None:
+    """A candidate on top of release ``parent``, or ``None`` when nothing would change.
+
+    ``current`` is the parent's bank, ``knowledge`` the version of the knowledge it reads (``None`` for the bare base,
+    which always reads the newest).
 
     It is a draft until :func:`file_candidate` stores it.
     """
@@ -26,7 +31,9 @@ def propose(outside: Outside, app: App, *, parent: int, current: Sequence[Lesson
     standing = {lesson.id for lesson in teaching}
     removed = [lesson.id for lesson in current if lesson.id not in standing]
     layers = _layers_that_learn(app, added)
-    if not layers and not removed:
+    newest = store.knowledge.version(app.name)
+    renewed = knowledge is not None and knowledge != newest
+    if not layers and not removed and not renewed:
         return None
     refuse_leak(added)
     return Candidate(
@@ -36,6 +43,7 @@ def propose(outside: Outside, app: App, *, parent: int, current: Sequence[Lesson
         parent=parent,
         bank_version=store.releases.next_bank_version(app.name),
         layers=layers or _layers_that_learn(app, current),
+        knowledge=newest,
         added=tuple(lesson.id for lesson in added),
         removed=tuple(removed),
     )

@@ -63,13 +63,18 @@ class Bundles:
                 bank[lesson_id] = lesson
         kept = [lesson for lesson in bank.values() if lesson.id not in denied]
         lessons = sorted(kept, key=lambda lesson: (lesson.at, lesson.id))
-        version = self._outside.store.knowledge.version(app.name)
+        version = candidate.knowledge or self._outside.store.knowledge.version(app.name)
         return self._assemble(app, number, version, lessons), lessons
 
     def bank(self, app: str, number: int) -> list[Lesson]:
         """The lessons of a release."""
         release = self._release(app, number)
         return [] if release is None else self._outside.store.lessons.bank(app, release.bank_version)
+
+    def knowledge(self, app: str, number: int) -> int | None:
+        """The version of the knowledge that a release reads; ``None`` for the bare base, which reads the newest."""
+        release = self._release(app, number)
+        return None if release is None else int(str(release.manifest.content["knowledge"]))
 
     def use_only(self, layers: Collection[str]) -> None:
         """Let only these layers learn from now on (all when empty): for finding out what each of them is worth."""

@@ -63,6 +63,7 @@ def upgrade() -> None:
         sa.Column("layers", sa.JSON(), nullable=False),
         sa.Column("added", sa.JSON(), nullable=False),
         sa.Column("removed", sa.JSON(), nullable=False),
+        sa.Column("knowledge", sa.Integer(), nullable=False),
         sa.Column("sampled", sa.JSON(), nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
