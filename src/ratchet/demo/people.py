@@ -44,7 +44,8 @@ class People:
     def peek(self, text: str) -> Answer:
         """What the release in force would answer; nothing is recorded, for it is no customer's question."""
         house = self.loop.house
-        app = house.reopen(self.app.name)
+        self.app.prepare(house)
+        app = house.store.apps.get(self.app.name)
         request = Request(app, text, house.vectors.embed([text])[0])
         return answer(house.bundles.active(app), request)[0]
 

@@ -178,12 +178,15 @@ class Story:
         self._say(f"  {len(cases)} answers would differ; Ines reads them and says which are right now.")
 
     def _stale(self, people: People, questions: Sequence[Asked], facts: dict[str, PolicyChange], when: str) -> None:
-        answers = [(people.peek(q.text).text, facts[q.truth]) for q in questions]
-        stale = sum(change.old_fact in text and change.new_fact not in text for text, change in answers)
+        answers = [
+            (reply.text, facts[q.truth]) for q in questions if (reply := people.peek(q.text)).passage_id == q.truth
+        ]
+        stale = sum(change.old_fact in text for text, change in answers)
         new = sum(change.new_fact in text for text, change in answers)
         self.figures[f"stale_{when}"], self.figures[f"new_fact_{when}"] = stale, new
         self._say(
-            f"  {when}: {len(questions)} questions touch a changed rule; {stale} answers state the old rule, {new} the new one"
+            f"  {when}: of {len(questions)} questions about a changed rule, {stale} get the old rule and {new} the new one"
+            f" ({len(questions) - stale - new} are answered from another page)."
         )
 
     def _rollback(self, loop: Ratchet, people: People, shop: Shop) -> None:

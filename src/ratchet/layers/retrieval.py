@@ -198,9 +198,10 @@ class Retrieval:
         members = np.flatnonzero(self.index.targets == self.rows[passage.id])
         cosines = self.index.questions[members] @ vector
         return [
-            Influence("lesson", self.lessons[int(member)].id, float(min(1.0, cosine)))
+            # A lesson whose text took the passage's place shaped the answer, however it was asked for.
+            Influence("lesson", self.lessons[int(member)].id, float(max(0.0, min(1.0, cosine))))
             for member, cosine in zip(members, cosines, strict=True)
-            if cosine >= INFLUENCE_FLOOR
+            if cosine >= INFLUENCE_FLOOR or self.lessons[int(member)].answer
         ]
 
 

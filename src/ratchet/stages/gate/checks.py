@@ -20,6 +20,7 @@ from ratchet.stages.gate.significance import (
 )
 
 TYPICAL_DISCORDANT = 0.04
+ALWAYS_TOLERATED = 2
 
 
 def paired(pairs: Sequence[Pair]) -> Paired:
@@ -88,16 +89,29 @@ def kept(pairs: Sequence[Pair], plan: ChangePlan) -> Check:
     Praise is given by users and is sometimes wrong, and a suite of answers that are right today can only lose; so
     this is an alarm with a wide limit, not the measure of the candidate.
     """
+    return _lost_share("kept", pairs, plan, "praised or confirmed answers lost")
+
+
+def contradicted(pairs: Sequence[Pair], plan: ChangePlan) -> Check:
+    """New lessons may rarely contradict what was praised or confirmed for the same questions.
+
+    These cases cannot measure the candidate (its lessons give them away), but when many of them turn, somebody
+    teaches against what users and reviewers found right.
+    """
+    return _lost_share("contradicted", pairs, plan, "praised or confirmed answers contradicted by a new lesson")
+
+
+def _lost_share(name: str, pairs: Sequence[Pair], plan: ChangePlan, words: str) -> Check:
     lost = sum(pair.old.right and not pair.new.right for pair in pairs)
     share = lost / len(pairs) if pairs else 0.0
     at_least = clopper_pearson(lost, len(pairs), 0.90)[0] if pairs else 0.0
     return Check(
-        name="kept",
+        name=name,
         outcome="failed" if at_least > plan.lost_praise else "passed",
         cases=len(pairs),
         value=share,
         limit=plan.lost_praise,
-        message=f"{lost} of {len(pairs)} praised or confirmed answers lost ({share:.1%}, at least {at_least:.1%}).",
+        message=f"{lost} of {len(pairs)} {words} ({share:.1%}, at least {at_least:.1%}).",
     )
 
 
@@ -158,9 +172,10 @@ def negative_flips(pairs: Sequence[Pair], plan: ChangePlan) -> Check:
     counts = paired(pairs)
     rate = counts.lost / counts.total if counts.total else 0.0
     bound = upper_bound(counts.lost, counts.total) if counts.total else 1.0
-    outweighed = counts.lost <= plan.negative_flip_ratio * counts.gained
+    at_least = clopper_pearson(counts.lost, counts.total, 0.90)[0] if counts.total else 0.0
+    outweighed = counts.lost <= plan.negative_flip_ratio * counts.gained and counts.gained > 0
     few = bound <= plan.negative_flip_rate or outweighed
-    many = rate > plan.negative_flip_rate and not outweighed
+    many = at_least > plan.negative_flip_rate and not outweighed
     return Check(
         name="negative_flips",
         outcome="passed" if few else "failed" if many else "too_little_data",
@@ -178,7 +193,7 @@ def unexplained_flips(pairs: Sequence[Pair], changed: Sequence[Flip], plan: Chan
     rate = unexplained / len(pairs) if pairs else 0.0
     return Check(
         name="unexplained_flips",
-        outcome="passed" if rate <= plan.unexplained_flip_rate else "failed",
+        outcome="passed" if unexplained <= max(ALWAYS_TOLERATED, plan.unexplained_flip_rate * len(pairs)) else "failed",
         cases=len(pairs),
         value=rate,
         limit=plan.unexplained_flip_rate,

@@ -47,14 +47,11 @@ def evaluate(
     outside: Outside, contest: Contest, plan: ChangePlan, evaluation: Evaluation, progress: Progress | None = None
 ) -> GateReport:
     """Measure the candidate and decide; storing the report is the release stage's part."""
-    cases = without_leaks(outside, outside.store.suites.cases(contest.old.app.name), contest.bank)
-    held_out = evaluation.pairs(contest.old, contest.new, cases, progress)
-    traffic = judged_pairs(outside, contest.old, contest.new, contest.candidate.sampled, evaluation)
-    added = frozenset(lesson.id for lesson in contest.added)
-    changed = flips([*traffic, *held_out], added, contest.otherwise)
-    found = _checks(held_out, traffic, changed, plan)
+    evidence = _gather(outside, contest, evaluation, progress)
+    changed = flips([*evidence.traffic, *evidence.held_out], contest.added, contest.otherwise)
+    found = _checks(evidence, changed, plan)
     if _undecided(found) and plan.contained_releases:
-        found.append(_contained(outside, contest, plan, evaluation, held_out))
+        found.append(_contained(outside, contest, plan, evaluation, evidence))
     decision, reason = _decision(found)
     return GateReport(
         id=outside.ids.new("gate"),
@@ -66,21 +63,44 @@ def evaluate(
         reason=reason,
         checks=tuple(found),
         flips=tuple(changed),
-        suites=_suite_hashes(cases),
+        suites=_suite_hashes([pair.case for pair in evidence.held_out]),
     )
 
 
-def _checks(
-    held_out: Sequence[Pair], traffic: Sequence[Pair], changed: Sequence[Flip], plan: ChangePlan
-) -> list[Check]:
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """Held-out cases; apart from them, those that the new lessons give away; and judged recent requests."""
+
+    held_out: list[Pair]
+    given_away: list[Pair]
+    traffic: list[Pair]
+
+    def of(self, suite: str) -> list[Pair]:
+        return [pair for pair in self.held_out if pair.case.suite == suite]
+
+
+def _gather(outside: Outside, contest: Contest, evaluation: Evaluation, progress: Progress | None = None) -> _Evidence:
+    cases = outside.store.suites.cases(contest.old.app.name)
+    clean = without_leaks(outside, cases, contest.bank)
+    untouched = {case.id for case in without_leaks(outside, cases, contest.added)}
+    leaked = [case for case in cases if case.id not in untouched]
+    return _Evidence(
+        evaluation.pairs(contest.old, contest.new, clean, progress),
+        evaluation.pairs(contest.old, contest.new, leaked),
+        judged_pairs(outside, contest.old, contest.new, contest.candidate.sampled, evaluation),
+    )
+
+
+def _checks(evidence: _Evidence, changed: Sequence[Flip], plan: ChangePlan) -> list[Check]:
     return [
-        checks.target([pair for pair in held_out if pair.case.suite == "target"], traffic, plan),
-        checks.anchor(traffic, plan),
-        checks.kept([pair for pair in held_out if pair.case.suite == "anchor"], plan),
-        checks.segments(traffic, plan),
-        checks.safety([pair for pair in held_out if pair.case.suite == "safety"]),
-        checks.negative_flips(traffic, plan),
-        checks.unexplained_flips([*traffic, *held_out], changed, plan),
+        checks.target(evidence.of("target"), evidence.traffic, plan),
+        checks.anchor(evidence.traffic, plan),
+        checks.kept(evidence.of("anchor"), plan),
+        checks.contradicted([pair for pair in evidence.given_away if pair.case.suite == "anchor"], plan),
+        checks.segments(evidence.traffic, plan),
+        checks.safety([pair for pair in (*evidence.held_out, *evidence.given_away) if pair.case.suite == "safety"]),
+        checks.negative_flips(evidence.traffic, plan),
+        checks.unexplained_flips([*evidence.traffic, *evidence.held_out], changed, plan),
     ]
 
 
@@ -109,22 +129,23 @@ def is_contained(outside: Outside, contest: Contest, plan: ChangePlan, evaluatio
     """Whether the change is small, explained and harmless enough to need no reviewer's comparison."""
     if not plan.contained_releases:
         return False
-    cases = without_leaks(outside, outside.store.suites.cases(contest.old.app.name), contest.bank)
-    pairs = evaluation.pairs(contest.old, contest.new, cases)
-    return _contained(outside, contest, plan, evaluation, pairs).outcome == "passed"
+    return _contained(outside, contest, plan, evaluation, _gather(outside, contest, evaluation)).outcome == "passed"
 
 
 def _contained(
-    outside: Outside, contest: Contest, plan: ChangePlan, evaluation: Evaluation, pairs: Sequence[Pair]
+    outside: Outside, contest: Contest, plan: ChangePlan, evaluation: Evaluation, evidence: _Evidence
 ) -> Check:
-    """Whether a change that the suites are too small to judge is small itself, explained, and does what it is for."""
-    added = frozenset(lesson.id for lesson in contest.added)
+    """Whether a change that the suites are too small to judge is small itself, explained, and does what it is for.
+
+    Recent requests that the lessons themselves are about are set aside: those are meant to change.
+    """
     recent = [_as_case(trace.id, trace.app, trace.input, trace.context.segment)
               for trace in outside.store.traces.recent(contest.old.app.name, REPLAYED)]  # fmt: skip
-    replay = evaluation.pairs(contest.old, contest.new, recent)
-    changed = flips(replay, added, contest.otherwise)
+    others = without_leaks(outside, recent, contest.bank)
+    replay = evaluation.pairs(contest.old, contest.new, others)
+    changed = flips(replay, contest.added, contest.otherwise)
     unexplained = sum(not flip.because for flip in changed)
-    lost = checks.paired(pairs).lost
+    lost = checks.paired([*evidence.held_out, *evidence.traffic]).lost
     recalled = _recall(contest, evaluation)
     small = len(changed) <= max(ALWAYS_CONTAINED, plan.contained_share * len(replay))
     fine = small and not unexplained and not lost and recalled >= TAUGHT_RECALL
@@ -134,8 +155,8 @@ def _contained(
         cases=len(replay),
         value=len(changed) / len(replay) if replay else 0.0,
         limit=plan.contained_share,
-        message=f"{len(changed)} of {len(replay)} recent answers would change, {unexplained} of them unexplained;"
-        f" {lost} held-out cases lost; {recalled:.0%} of the new lessons' own questions answered right.",
+        message=f"{recalled:.0%} of the new lessons' own questions are answered right; of {len(replay)} other recent"
+        f" answers {len(changed)} change, {unexplained} of them unexplained; {lost} known right answers are lost.",
     )
 
 

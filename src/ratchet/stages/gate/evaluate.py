@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,19 +10,23 @@ from ratchet.interfaces import Vector
 from ratchet.layers.layer import Answer, Bundle, Request, answer
 from ratchet.records.canonical import normalised
 from ratchet.records.gate import Flip
+from ratchet.records.lesson import Lesson
 from ratchet.records.suite import SuiteCase
 from ratchet.records.trace import Context
 
 Progress = Callable[[int], None]
+MOST_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One case under one release: what it answered, whether that is right, and the lessons that shaped it."""
+    """One case under one release: what it answered, whether that is right, the lessons that shaped it, and the
+    passage or label that it is about."""
 
     text: str
     right: bool
     lessons: tuple[str, ...]
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,8 @@ def outcome(bundle: Bundle, case: SuiteCase, vector: Vector) -> Outcome:
     context = Context(segment=case.segment)
     reply, _ = answer(bundle, Request(bundle.app, case.question, vector, context))
     lessons = tuple(influence.id for influence in reply.influences if influence.kind == "lesson")
-    return Outcome(_compared(bundle, reply), is_right(case, reply), lessons)
+    about = reply.text if bundle.app.kind == "classify" else reply.passage_id
+    return Outcome(_compared(bundle, reply), is_right(case, reply), lessons, about)
 
 
 def is_right(case: SuiteCase, reply: Answer) -> bool:
@@ -89,16 +95,20 @@ def _compared(bundle: Bundle, reply: Answer) -> str:
     return reply.text if bundle.app.kind == "classify" else f"{reply.passage_id}\n{reply.text}"
 
 
-def flips(pairs: Sequence[Pair], added: frozenset[str], otherwise: str) -> list[Flip]:
-    """Every changed answer with the new lessons among its influences; ``otherwise`` names what explains the others
-    (``removed`` lessons, new ``knowledge``), and is empty where nothing does."""
+def flips(pairs: Sequence[Pair], added: Sequence[Lesson], otherwise: str) -> list[Flip]:
+    """Every changed answer with the new lessons that explain it: those that shaped the new answer, else those about
+    the same passage or label as the new or the old one. ``otherwise`` names what explains the rest (``removed``
+    lessons, new ``knowledge``), and is empty where nothing does."""
+    new = {lesson.id for lesson in added}
+    about: dict[str, list[str]] = defaultdict(list)
+    for lesson in added:
+        about[lesson.passage_id or lesson.answer].append(lesson.id)
     found: list[Flip] = []
     for pair in pairs:
         if not pair.changed:
             continue
-        because = tuple(lesson for lesson in pair.new.lessons if lesson in added)
-        if otherwise and not because:
-            because = (otherwise,)
+        shaped = tuple(lesson for lesson in pair.new.lessons if lesson in new)
+        near = tuple(about[pair.new.about] or about[pair.old.about])[:MOST_REASONS]
         found.append(
             Flip(
                 case_id=pair.case.id,
@@ -107,7 +117,7 @@ def flips(pairs: Sequence[Pair], added: frozenset[str], otherwise: str) -> list[
                 new_answer=pair.new.text,
                 old_right=pair.old.right,
                 new_right=pair.new.right,
-                because=because,
+                because=shaped or near or ((otherwise,) if otherwise else ()),
             )
         )
     return found

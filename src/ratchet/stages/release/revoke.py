@@ -8,7 +8,10 @@ from ratchet.records.lesson import Lesson
 
 
 def revoke(outside: Outside, lesson_id: str, *, actor: str, reason: str) -> Lesson:
-    """Revoke the lesson; releases ignore it from now on, earlier ones too, and the next turn leaves it out."""
+    """Revoke the lesson; releases ignore it from now on, earlier ones too, and the next turn leaves it out.
+
+    A lesson that it had superseded counts again.
+    """
     lesson = outside.store.lessons.get(lesson_id)
     if lesson is None:
         raise UnknownName(f"There is no lesson {lesson_id!r}.", "See `ratchet lessons list`.")
@@ -18,7 +21,25 @@ def revoke(outside: Outside, lesson_id: str, *, actor: str, reason: str) -> Less
         raise Conflict("No reason was given.", "Say why: the reason goes into the audit log.")
     with outside.store.transaction():
         outside.store.lessons.retire(lesson_id, "revoked")
+        reinstated = _reinstate(outside, lesson)
         outside.store.audit.append(
-            outside.clock.now(), actor, "lesson.revoked", lesson.app, lesson_id, {"reason": reason}
+            outside.clock.now(),
+            actor,
+            "lesson.revoked",
+            lesson.app,
+            lesson_id,
+            {"reason": reason, "reinstated": reinstated},
         )
     return lesson
+
+
+def _reinstate(outside: Outside, lesson: Lesson) -> str:
+    """Id of the lesson that counts again; empty when there is none. One revoked itself stays so, and its own
+    predecessor is looked for instead."""
+    older = outside.store.lessons.get(lesson.supersedes) if lesson.supersedes else None
+    while older is not None and older.status == "revoked":
+        older = outside.store.lessons.get(older.supersedes) if older.supersedes else None
+    if older is None or older.status != "superseded":
+        return ""
+    outside.store.lessons.retire(older.id, "active")
+    return older.id
