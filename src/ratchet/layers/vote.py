@@ -25,12 +25,13 @@ NEIGHBOURS = 8
 MOST_NEIGHBOUR_SHARE = 0.4
 HALF_SHARE_LESSONS = 200
 HALF_TRUST_MASS = 0.008
+HALF_TRUST_LESSONS_PER_LABEL = 4
 TIED = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """``scores`` (one per label, summing to 1), ``trust`` in [0, 1): how near the lessons are, and the cosine of the
+    """``scores`` (one per label, summing to 1), ``trust`` in [0, 1): the share of the decision that is theirs, and the cosine of the
     question to every lesson."""
 
     scores: Vector
@@ -62,7 +63,13 @@ class LabelVote:
         mass = float(kernel.sum())
         neighbours = np.bincount(self._labels[near], weights=kernel, minlength=len(spread)) / mass
         scores = self._neighbour_share * neighbours + (1 - self._neighbour_share) * spread
-        return Vote(scores.astype(np.float32), mass / (mass + HALF_TRUST_MASS), similarities)
+        return Vote(scores.astype(np.float32), self._trust(mass), similarities)
+
+    def _trust(self, mass: float) -> float:
+        """Share of the vote beside the base: lessons near the question earn it, and so do many lessons per label."""
+        near = mass / (mass + HALF_TRUST_MASS)
+        known = len(self._labels) / (len(self._labels) + HALF_TRUST_LESSONS_PER_LABEL * len(self._means))
+        return 1 - (1 - near) * (1 - known)
 
     def supporters(self, vote: Vote, label: int, keep: int) -> list[tuple[int, float]]:
         """The lessons of ``label`` nearest to the question: their index and their share of that label's support."""

@@ -98,11 +98,11 @@ class Ratchet:
         }  # fmt: skip
         try:
             house = self.house
-            name = app or self._app_of(trace_id)
-        except InvalidInput:
-            raise
+            for declared in self._declared.values():
+                declared.prepare(house)
         except RatchetError as error:
             return _not_accepted(event_id, error)
+        name = app or self._app_of(trace_id)
         try:
             feedback = read_feedback(house.outside, name, trace_id, **given)
         except InvalidInput:

@@ -58,7 +58,7 @@ class FeedbackEvents:
     def unassessed(self, app: str, limit: int) -> list[str]:
         """Traces that have arrived and have feedback newer than their assessment, oldest feedback first."""
         table = tables.unassessed
-        arrived = exists().where(tables.traces.c.id == table.c.trace_id)
+        arrived = exists().where(tables.traces.c.id == table.c.trace_id, tables.traces.c.app == table.c.app)
         query = select(table.c.trace_id).where(table.c.app == app, arrived).order_by(table.c.at, table.c.trace_id)
         with self._access.reading() as connection:
             return list(connection.execute(query.limit(limit)).scalars())

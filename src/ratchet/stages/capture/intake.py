@@ -44,7 +44,10 @@ def read_feedback(
     comment: str = "",
     signals: Mapping[str, object] | None = None,
 ) -> Feedback:
-    """The feedback in one message, checked; raises ``InvalidInput`` and stores nothing when any part is unusable."""
+    """The feedback in one message, checked. Raises ``InvalidInput`` when any part is unusable, ``UnknownName`` for an
+    app that was never declared; nothing is stored then."""
+    outside.store.apps.get(app)
+    _refuse_other_app(outside, app, trace_id)
     feedback = Feedback(
         id=usable_id("event id", event_id) if event_id else outside.ids.new("fb"),
         app=app,
@@ -54,7 +57,7 @@ def read_feedback(
         scores=_scores(scores or {}),
         thumb=_thumb(thumb),
         stars=_stars(stars),
-        flags=tuple(usable_id("flag", flag) for flag in flags),
+        flags=_flags(flags),
         correction=usable_text("correction", correction, may_be_empty=True),
         comment=usable_text("comment", comment, may_be_empty=True),
         signals=_signals(signals or {}),
@@ -62,6 +65,12 @@ def read_feedback(
     if not feedback.as_scores():
         raise InvalidInput("The feedback says nothing.", "Send a score, thumb, stars, flag, correction or comment.")
     return feedback
+
+
+def _refuse_other_app(outside: Outside, app: str, trace_id: str) -> None:
+    trace = outside.store.traces.get(usable_id("trace id", trace_id))
+    if trace is not None and trace.app != app:
+        raise InvalidInput(f"The trace {trace_id} belongs to {trace.app}, not to {app}.", f"Send it for {trace.app}.")
 
 
 def record_feedback(outside: Outside, feedback: Feedback) -> Outcome:
@@ -98,6 +107,12 @@ def _score(name: str, value: object) -> Score:
     if isinstance(value, str):
         usable_text(name, value, may_be_empty=True)
     return score
+
+
+def _flags(values: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(values, str):
+        raise InvalidInput(f"The flags are the text {values!r:.60}.", "Send a list of flags.")
+    return tuple(usable_id("flag", flag) for flag in values)
 
 
 def _thumb(value: object) -> Any:

@@ -24,8 +24,6 @@ def refresh(outside: Outside, app: App, active: int) -> int:
 
     Cases of lessons that were superseded or revoked leave their suites.
     """
-    past = {lesson.id for lesson in outside.store.lessons.all(app.name) if lesson.status != "active"}
-    outside.store.suites.drop(app.name, [c.id for c in outside.store.suites.cases(app.name) if c.origin in past])
     standing = outside.store.suites.cases(app.name)
     known = {case.origin for case in standing}
     lessons = outside.store.lessons.all(app.name)

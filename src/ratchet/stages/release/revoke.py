@@ -21,7 +21,8 @@ def revoke(outside: Outside, lesson_id: str, *, actor: str, reason: str) -> Less
         raise Conflict("No reason was given.", "Say why: the reason goes into the audit log.")
     with outside.store.transaction():
         outside.store.lessons.retire(lesson_id, "revoked")
-        reinstated = _reinstate(outside, lesson)
+        # One that was superseded itself stood for nothing: its successor still does.
+        reinstated = _reinstate(outside, lesson) if lesson.status == "active" else ""
         outside.store.audit.append(
             outside.clock.now(),
             actor,

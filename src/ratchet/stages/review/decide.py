@@ -102,7 +102,8 @@ def _lesson(outside: Outside, app: App, case: Case, trace: Trace, verdict: Verdi
     if not answer and not passage_id:
         return None
     standing = outside.store.lessons.all(app.name)
-    group, split = place(trace.input, standing, outside.vectors)
+    amends = bool(answer and passage_id)
+    group, split = place(trace.input, standing, outside.vectors, must_teach=amends)
     older = _standing_answer(standing, trace.input)
     lesson = Lesson(
         id=outside.ids.new("ls"),

@@ -14,7 +14,9 @@ HELD_OUT_PERCENT = 20
 FIRST_LESSONS_TEACH = 10
 
 
-def place(question: str, lessons: Sequence[Lesson], vectors: VectorBank) -> tuple[str, Split]:
+def place(
+    question: str, lessons: Sequence[Lesson], vectors: VectorBank, *, must_teach: bool = False
+) -> tuple[str, Split]:
     """The group of a new question and the side it falls on.
 
     It joins the group of its nearest near-duplicate (cosine >= 0.95 or the same words). With near-duplicates on both
@@ -24,7 +26,9 @@ def place(question: str, lessons: Sequence[Lesson], vectors: VectorBank) -> tupl
     near = _near_duplicates(question, own, lessons, vectors)
     if not near:
         # The first few lessons of an app all teach: a team's first correction must not vanish into a suite.
-        return own, "teach" if len(lessons) < FIRST_LESSONS_TEACH else split_of(own)
+        # And a lesson that amends a passage is new knowledge: held out, the old text would go on being served.
+        first = len(lessons) < FIRST_LESSONS_TEACH
+        return own, "teach" if first or must_teach else split_of(own)
     sides = {lesson.split for lesson in near if lesson.split != "set_aside"}
     if len(sides) > 1:
         return near[0].group, "set_aside"

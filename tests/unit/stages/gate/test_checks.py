@@ -94,6 +94,17 @@ class TestKept:
         assert checks.kept([], PLAN).outcome == "passed"
 
 
+class TestContradicted:
+    def test_fails_when_lessons_turn_much_of_what_was_praised_for_the_same_questions(self) -> None:
+        check = checks.contradicted(pairs(lost=9, kept=3), PLAN)
+        assert (check.name, check.outcome) == ("contradicted", "failed")
+        assert "9 of 12 praised or confirmed answers contradicted by a new lesson (75.0%" in check.message
+
+    def test_passes_while_lessons_rarely_do(self) -> None:
+        assert checks.contradicted(pairs(lost=1, kept=9), PLAN).outcome == "passed"
+        assert checks.contradicted([], PLAN).outcome == "passed"
+
+
 class TestSegments:
     def test_fail_where_one_of_them_drops_while_the_rest_gains(self) -> None:
         check = checks.segments([*pairs(lost=9, kept=51, segment="web"), *pairs(gained=60, segment="app")], PLAN)
@@ -144,8 +155,8 @@ class TestNegativeFlips:
     def test_need_more_data_when_the_bound_is_wide(self) -> None:
         assert checks.negative_flips(pairs(lost=1, kept=150), PLAN).outcome == "too_little_data"
 
-    def test_of_nothing_are_outweighed(self) -> None:
-        assert checks.negative_flips([], PLAN).outcome == "passed"
+    def test_of_nothing_need_data(self) -> None:
+        assert checks.negative_flips([], PLAN).outcome == "too_little_data"
 
 
 class TestUnexplainedFlips:
@@ -158,11 +169,14 @@ class TestUnexplainedFlips:
         assert (check.outcome, check.value) == ("passed", 0.0)
 
     def test_fail_beyond_their_budget(self) -> None:
-        changed = [self.flip("ls_1"), self.flip(), self.flip()]
-        assert checks.unexplained_flips(pairs(kept=100), changed, PLAN).outcome == "passed"
-        check = checks.unexplained_flips(pairs(kept=99), changed, PLAN)
+        changed = [self.flip("ls_1"), self.flip(), self.flip(), self.flip()]
+        assert checks.unexplained_flips(pairs(kept=150), changed, PLAN).outcome == "passed"
+        check = checks.unexplained_flips(pairs(kept=149), changed, PLAN)
         assert check.outcome == "failed"
-        assert check.message == "3 of 99 answers changed, 2 with no new lesson behind them."
+        assert check.message == "4 of 149 answers changed, 3 with no new lesson behind them."
+
+    def test_pass_while_there_are_only_two(self) -> None:
+        assert checks.unexplained_flips(pairs(kept=3), [self.flip(), self.flip()], PLAN).outcome == "passed"
 
     def test_of_nothing_pass(self) -> None:
         assert checks.unexplained_flips([], [], PLAN).outcome == "passed"

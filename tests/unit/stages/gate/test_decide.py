@@ -27,7 +27,13 @@ TOWNS = ("Oslo", "Lima", "Cairo", "Quito", "Berlin", "Porto", "Dublin", "Kyoto",
 def contest(house: House, app: App, sampled: tuple[str, ...] = ()) -> Contest:
     """The lessons that are new, as a candidate beside the release in force."""
     active = house.store.releases.active(app.name)
-    draft = propose(house.outside, app, parent=active, current=house.bundles.bank(app.name, active))
+    draft = propose(
+        house.outside,
+        app,
+        parent=active,
+        current=house.bundles.bank(app.name, active),
+        knowledge=house.bundles.knowledge(app.name, active),
+    )
     assert draft is not None
     return _loaded(house, app, replace(draft, sampled=sampled))
 

@@ -14,6 +14,7 @@ from ratchet.records.suite import SuiteCase
 from ratchet.stages.gate.evaluate import Evaluation, Outcome, Pair, flips, is_right
 from ratchet.wiring import House
 from tests.conftest import PASSAGES, correct
+from tests.scenes import lesson
 
 CASE = SuiteCase(
     id="sc1", app="triage", suite="target", question="my parcel is late", answer="refund", at=0.0, group="g"
@@ -41,19 +42,36 @@ def test_an_answer_is_right_by_its_passage_and_its_words(
 
 
 def pair(old: str, new: str, *, lessons: tuple[str, ...] = ()) -> Pair:
-    return Pair(CASE, Outcome(old, old == "refund", ("ls_old",)), Outcome(new, new == "refund", lessons))
+    return Pair(CASE, Outcome(old, old == "refund", ("ls_old",), old), Outcome(new, new == "refund", lessons, new))
 
 
-def test_only_changed_answers_are_flips_and_only_new_lessons_explain_them() -> None:
-    pairs = [pair("delivery", "delivery"), pair("delivery", "refund", lessons=("ls_new", "ls_old")), pair("a", "b")]
-    explained, unexplained = flips(pairs, frozenset({"ls_new"}), removed=False)
-    assert (explained.because, explained.old_right, explained.new_right) == (("ls_new",), False, True)
-    assert (unexplained.because, unexplained.old_answer, unexplained.new_answer) == ((), "a", "b")
+NEW = lesson("money back", "refund", number=1)
 
 
-def test_a_removal_explains_what_no_new_lesson_does() -> None:
-    both = flips([pair("a", "b", lessons=("ls_new",)), pair("a", "b")], frozenset({"ls_new"}), removed=True)
-    assert [flip.because for flip in both] == [("ls_new",), ("removed",)]
+def test_only_changed_answers_are_flips() -> None:
+    pairs = [pair("delivery", "delivery"), pair("delivery", "refund", lessons=("ls_1", "ls_old"))]
+    (flip,) = flips(pairs, [NEW], "")
+    assert (flip.old_answer, flip.new_answer, flip.old_right, flip.new_right) == ("delivery", "refund", False, True)
+    assert flip.because == ("ls_1",)
+
+
+def test_a_change_is_explained_by_new_lessons_about_its_new_or_its_old_answer() -> None:
+    towards, away, neither = flips([pair("a", "refund"), pair("refund", "b"), pair("a", "b")], [NEW], "")
+    assert (towards.because, away.because, neither.because) == (("ls_1",), ("ls_1",), ())
+
+
+def test_lessons_that_are_not_new_explain_nothing() -> None:
+    assert flips([pair("a", "b", lessons=("ls_old",))], [NEW], "")[0].because == ()
+
+
+def test_a_removal_or_new_knowledge_explains_what_no_new_lesson_does() -> None:
+    both = flips([pair("a", "b", lessons=("ls_1",)), pair("a", "b")], [NEW], "removed")
+    assert [flip.because for flip in both] == [("ls_1",), ("removed",)]
+
+
+def test_at_most_five_lessons_are_named() -> None:
+    many = [lesson(f"money {n}", "refund", number=n) for n in range(9)]
+    assert flips([pair("a", "refund")], many, "")[0].because == ("ls_0", "ls_1", "ls_2", "ls_3", "ls_4")
 
 
 def test_both_releases_answer_every_case_in_order(house: House, classify: App, clock: ReplayClock) -> None:
@@ -64,7 +82,10 @@ def test_both_releases_answer_every_case_in_order(house: House, classify: App, c
     cases = [CASE, replace(CASE, id="sc2", question="password forgotten", answer="account")]
     done: list[int] = []
     first, second = Evaluation(house.vectors.keep).pairs(old, new, cases, done.append)
-    assert (first.old, first.new) == (Outcome("delivery", False, ()), Outcome("refund", True, (learned.id,)))
+    assert (first.old, first.new) == (
+        Outcome("delivery", False, (), "delivery"),
+        Outcome("refund", True, (learned.id,), "refund"),
+    )
     assert (second.case.id, second.new.right) == ("sc2", True)
     assert first.changed
     assert done == [1, 2]

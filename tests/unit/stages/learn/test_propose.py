@@ -10,6 +10,7 @@ from ratchet.errors import LeakageError
 from ratchet.providers.system import ReplayClock
 from ratchet.records.app import App
 from ratchet.records.candidate import Candidate
+from ratchet.records.passage import Passage
 from ratchet.stages.learn.propose import file_candidate, propose, refuse_leak
 from ratchet.stages.release.revoke import revoke
 from ratchet.wiring import House
@@ -19,7 +20,13 @@ from tests.scenes import actions, edit, held_out, lesson, ten_lessons
 
 def proposed(house: House, app: App) -> Candidate | None:
     active = house.store.releases.active(app.name)
-    return propose(house.outside, app, parent=active, current=house.bundles.bank(app.name, active))
+    return propose(
+        house.outside,
+        app,
+        parent=active,
+        current=house.bundles.bank(app.name, active),
+        knowledge=house.bundles.knowledge(app.name, active),
+    )
 
 
 def test_nothing_to_learn_gives_no_candidate(house: House, classify: App) -> None:
@@ -109,6 +116,16 @@ def test_a_lesson_whose_time_is_over_leaves(house: House, classify: App, clock: 
     candidate = proposed(house, classify)
     assert candidate is not None
     assert candidate.removed == (first.id,)
+
+
+def test_new_knowledge_alone_makes_a_candidate_on_top_of_a_release(house: House, support: App) -> None:
+    correct(house, support, "do you sell kites", answer="No.")
+    assert house.loop.turn("support").release is not None
+    assert proposed(house, support) is None
+    version = house.know("support", [Passage(id="w", app="support", title="Warranty", text="Two years.")])
+    candidate = proposed(house, support)
+    assert candidate is not None
+    assert (candidate.added, candidate.removed, candidate.knowledge) == ((), (), version)
 
 
 def test_filing_stores_the_candidate_as_evaluating_with_one_audit_entry(house: House, classify: App) -> None:

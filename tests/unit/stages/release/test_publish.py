@@ -22,7 +22,13 @@ from tests.scenes import actions
 
 def filed(house: House, app: App) -> tuple[Candidate, Bundle]:
     active = house.store.releases.active(app.name)
-    draft = propose(house.outside, app, parent=active, current=house.bundles.bank(app.name, active))
+    draft = propose(
+        house.outside,
+        app,
+        parent=active,
+        current=house.bundles.bank(app.name, active),
+        knowledge=house.bundles.knowledge(app.name, active),
+    )
     assert draft is not None
     candidate = replace(draft, status="evaluating")
     file_candidate(house.outside, candidate)

@@ -58,7 +58,11 @@ def test_the_next_turn_leaves_it_out_for_good(house: House, support: App, learne
 def test_it_is_recorded_once_with_who_and_why(house: House, learned: Lesson) -> None:
     assert revoke(house.outside, learned.id, actor="ana", reason="we stopped").id == learned.id
     (entry,) = actions(house, "lesson.revoked")
-    assert (entry.actor, entry.subject, entry.details) == ("ana", learned.id, {"reason": "we stopped"})
+    assert (entry.actor, entry.subject, entry.details) == (
+        "ana",
+        learned.id,
+        {"reason": "we stopped", "reinstated": ""},
+    )
 
 
 def test_it_is_refused_twice_without_a_reason_and_for_no_lesson(house: House, learned: Lesson) -> None:
@@ -71,3 +75,35 @@ def test_it_is_refused_twice_without_a_reason_and_for_no_lesson(house: House, le
     with pytest.raises(Conflict, match="is revoked already"):
         revoke(house.outside, learned.id, actor="ana", reason="x")
     assert len(actions(house, "lesson.revoked")) == 1
+
+
+class TestWhatItHadSuperseded:
+    @pytest.fixture
+    def line(self, house: House, support: App, clock: ReplayClock) -> list[Lesson]:
+        """Three answers to one question, each superseding the one before."""
+        found = []
+        for text in ("Yes.", "No.", "Perhaps."):
+            found.append(correct(house, support, "do you sell kites", answer=text).lesson)
+            clock.advance(60)
+        return [lesson for lesson in found if lesson is not None]
+
+    def active(self, house: House) -> list[str]:
+        return [lesson.answer for lesson in house.store.lessons.all("support") if lesson.status == "active"]
+
+    def test_counts_again(self, house: House, line: list[Lesson]) -> None:
+        revoke(house.outside, line[2].id, actor="ana", reason="x")
+        assert self.active(house) == ["No."]
+        assert actions(house, "lesson.revoked")[0].details["reinstated"] == line[1].id
+
+    def test_does_not_count_beside_the_one_that_still_stands(self, house: House, line: list[Lesson]) -> None:
+        revoke(house.outside, line[1].id, actor="ana", reason="x")
+        assert self.active(house) == ["Perhaps."]
+        revoke(house.outside, line[2].id, actor="ana", reason="x")
+        assert self.active(house) == ["Yes."]
+        revoke(house.outside, line[0].id, actor="ana", reason="x")
+        assert self.active(house) == []
+
+    def test_stays_revoked_if_it_was(self, house: House, line: list[Lesson]) -> None:
+        for lesson in line:
+            revoke(house.outside, lesson.id, actor="ana", reason="x")
+        assert self.active(house) == []
