@@ -173,4 +173,4 @@ class Ratcheting(RuleBasedStateMachine):
 
 
 TestRatcheting = Ratcheting.TestCase
-TestRatcheting.settings = settings(max_examples=15, stateful_step_count=20, deadline=None)
+TestRatcheting.settings = settings(max_examples=10, stateful_step_count=20, deadline=None)

@@ -171,3 +171,25 @@ class TestTalliesAndQuarantine:
         store.feedback.quarantine(APP, "e1", 2.5, "stars are 9", '{"stars": 9}')
         rows = place.sql("SELECT app, event_id, at, reason, body FROM quarantine")
         assert rows == [(APP, "e1", 2.5, "stars are 9", '{"stars": 9}')]
+
+
+class TestAnotherAppsFeedback:
+    """Feedback may name the id of a trace that belongs to another app; it is kept and changes nothing there."""
+
+    def test_neither_rates_the_trace_nor_takes_its_praise_away(self, store: Store) -> None:
+        store.traces.add(a_trace())
+        store.feedback.add(feedback("f1", user="ana", thumb="up"))
+        store.feedback.add(feedback("f2", user="ana", thumb="down", app="other"))
+        store.feedback.add(feedback("f3", user="eve", flags=("wrong",), app="other"))
+        assert standing(store) == {"ana": {"thumb": "up"}}
+        assert store.feedback.praised(APP, 10) == [(a_trace(), "ana")]
+        assert store.feedback.praised("other", 10) == []
+        assert [event.id for event in store.feedback.history("t1")] == ["f1", "f2", "f3"]
+
+    def test_neither_hides_the_trace_from_assessment_nor_asks_for_it(self, store: Store) -> None:
+        store.feedback.add(feedback("f1", thumb="down", app="other"))
+        store.traces.add(a_trace())
+        assert store.feedback.unassessed(APP, 10) == []
+        store.feedback.add(feedback("f2", thumb="down"))
+        assert store.feedback.unassessed(APP, 10) == ["t1"]
+        assert store.feedback.unassessed("other", 10) == []

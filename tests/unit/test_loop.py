@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 
 from ratchet.errors import Conflict, UnknownName
+from ratchet.loop import TurnReport
 from ratchet.providers.system import ReplayClock
 from ratchet.records.app import App
 from ratchet.records.audit import GENESIS
+from ratchet.records.passage import Passage
 from ratchet.records.plan import ChangePlan
 from ratchet.records.trace import Trace
 from ratchet.stages.release.rollback import rollback
@@ -132,6 +134,21 @@ class TestAChangeThatReviewersCompare:
         assert house.store.releases.active("desk") == 0
         assert actions(house, "release.promoted") == []
 
+    def test_does_not_bother_reviewers_again_until_the_lessons_grew(
+        self, house: House, desk: App, waiting: list[Trace], clock: ReplayClock
+    ) -> None:
+        assert house.loop.turn("desk", now=True).waiting
+        review_gate(house, desk)
+        assert house.loop.turn("desk").release is not None
+        clock.advance(60)
+        for question in questions_about("stock", 12)[4:]:
+            ask(house, desk, question)
+        scenes.teach(house, desk, questions_about("stock", 4))
+        report = house.loop.turn("desk")
+        assert (report.candidate, report.gathering > 0) == (None, True)
+        house.loop.plan = ChangePlan(review_minimum=1, review_growth=0.0)
+        assert house.loop.turn("desk").waiting
+
     def test_is_left_behind_when_another_release_came_into_force(
         self, house: House, desk: App, waiting: list[Trace], clock: ReplayClock
     ) -> None:
@@ -225,3 +242,59 @@ class TestPoison:
         fresh = scenes.questions(60, seed=9)
         right = sum(ask(house, desk, question).trace.output == scenes.truth(question) for question in fresh)
         assert right >= len(good) - 2
+
+
+class TestTheSameChangeAgain:
+    @pytest.fixture
+    def stopped(self, house: House, desk: App) -> TurnReport:
+        """A change that reviewers were against."""
+        asked = questions_about("login", 22)
+        answered = {question: ask(house, desk, question).trace.output for question in asked[:14]}
+        scenes.teach(house, desk, asked[14:])
+        assert house.loop.turn("desk", now=True).waiting
+        review_gate(house, desk, lambda question: answered[question])
+        return house.loop.turn("desk")
+
+    def test_is_not_tried_on_another_sample_until_it_passes(self, house: House, desk: App, stopped: TurnReport) -> None:
+        assert stopped.candidate is not None
+        assert stopped.candidate.status == "rejected"
+        for lesson in house.store.lessons.all("desk"):
+            if lesson.id not in stopped.candidate.added:
+                house.store.lessons.retire(lesson.id, "superseded")
+        for _ in range(3):
+            assert house.loop.turn("desk", now=True).candidate is None
+        assert len(house.store.releases.candidates("desk")) == 1
+
+    def test_that_was_held_may_return_once_the_traffic_is_new(
+        self, house: House, desk: App, clock: ReplayClock
+    ) -> None:
+        house.loop.plan = ChangePlan(contained_releases=False, anchor_sample=4)
+        correct(house, desk, "hello invoice kettle", answer="billing")
+        held = house.loop.turn("desk", now=True)
+        assert held.gate is not None
+        assert held.gate.decision == "hold"
+        assert house.loop.turn("desk", now=True).candidate is None
+        clock.advance(60)
+        for question in questions_about("privacy", 4):
+            ask(house, desk, question)
+        again = house.loop.turn("desk", now=True).candidate
+        assert again is not None
+        assert held.candidate is not None
+        assert (again.added, again.id != held.candidate.id) == (held.candidate.added, True)
+
+
+def test_new_knowledge_goes_live_with_a_turn_though_nothing_was_corrected(
+    house: House, support: App, clock: ReplayClock
+) -> None:
+    correct(house, support, "do you sell kites", answer="No.")
+    assert house.loop.turn("support").release is not None
+    clock.advance(60)
+    assert ask(house, support, "zebra stripes").answer.source == "abstained"
+    known = house.store.knowledge.passages("support", 1)
+    zebra = Passage(id="w", app="support", title="Zebra", text="Zebra stripes cost extra.")
+    house.know("support", [*known, zebra])
+    assert ask(house, support, "zebra stripes").answer.source == "abstained"
+    release = house.loop.turn("support").release
+    assert release is not None
+    trace = ask(house, support, "zebra stripes").trace
+    assert (trace.passage_id, trace.release) == ("w", 2)

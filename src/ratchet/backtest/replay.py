@@ -94,8 +94,13 @@ class Replay:
         streamed = self._history.streamed
         for start in range(0, len(streamed), size):
             self._serve(app, bare, streamed[start : start + size])
+            last = start + size >= len(streamed)
+            if not last:
+                # Learned from earlier reviews, judged on the requests that have just come, then new reviews.
+                turn = self._turn(app, played, now=False)
             self._review(app, played, min(start + size, len(streamed)))
-            turn = self._turn(app, played, last=start + size >= len(streamed))
+            if last:
+                turn = self._turn(app, played, now=True)
             played.turns.append(turn)
             if turn.release is not None:
                 played.final = on_held_out(self._house.bundles.active(app), self._history.held_out, held_out)
@@ -108,9 +113,9 @@ class Replay:
         played.poison = self._poison()
         return played
 
-    def _turn(self, app: App, played: Played, *, last: bool) -> TurnReport:
+    def _turn(self, app: App, played: Played, *, now: bool) -> TurnReport:
         """One turn; reviewers answer a gate's questions before anything else, ahead of the budget's pace."""
-        turn = self._house.loop.turn(app.name, now=last)
+        turn = self._house.loop.turn(app.name, now=now)
         if turn.waiting and played.reviews + turn.waiting <= self._budget:
             self._decide_cases(app, played, turn.waiting)
             turn = self._house.loop.turn(app.name)

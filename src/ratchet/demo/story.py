@@ -205,22 +205,22 @@ class Story:
 
     def _moderation(self, loop: Ratchet, people: People, shop: Shop) -> None:
         self._title(6, "The same loop on a moderation step that sorts comments into four labels.")
-        half = len(shop.comments) // 2
-        first, second = shop.comments[:half], shop.comments[half:]
-        before = people.score(second)
+        first, next_day, unseen = shop.comments[:140], shop.comments[140:220], shop.comments[220:]
+        before = people.score(unseen)
         people.ask(first)
         loop.flush()
         enrich(loop.house.outside, "moderation", loop.house.loop.rules)
         cases = queue.fill(loop.house.outside, "moderation", REVIEWS, people.chance)
         people.review(cases)
+        people.ask(next_day)
         turn = self._turn(loop, people, "moderation")
-        after = people.score(second)
+        after = people.score(unseen)
         self.figures["moderation_before"], self.figures["moderation_after"] = before, after
         reason = _because(turn.gate) if turn.gate is not None else turn.summary()
         self._say(f"  {turn.gate.decision if turn.gate else 'no candidate'}: {reason}")
         self._say(
-            f"  {len(cases)} comments of the first half reviewed; right on the {len(second)} of the second half:"
-            f" {before:.0%} -> [bold]{after:.0%}[/]"
+            f"  {len(cases)} of the first {len(first)} comments reviewed, {len(next_day)} more came in; right on"
+            f" {len(unseen)} that nobody has seen yet: {before:.0%} -> [bold]{after:.0%}[/]"
         )
 
     def _audit(self, loop: Ratchet) -> None:

@@ -39,11 +39,13 @@ class FeedbackEvents:
         return True
 
     def scores(self, trace_id: str) -> dict[str, list[Score]]:
-        """The standing scores of the trace, by user."""
+        """The standing scores of the trace, by user; what another app said of its id does not count."""
         table = tables.scores
+        foreign = exists().where(tables.traces.c.id == trace_id, tables.traces.c.app != table.c.app)
+        query = select(table).where(table.c.trace_id == trace_id, ~foreign).order_by(table.c.name)
         found: dict[str, list[Score]] = defaultdict(list)
         with self._access.reading() as connection:
-            rows = connection.execute(select(table).where(table.c.trace_id == trace_id).order_by(table.c.name)).all()
+            rows = connection.execute(query).all()
         for row in rows:
             found[row.user].append(_score(row))
         return dict(found)
@@ -75,11 +77,11 @@ class FeedbackEvents:
             | other.c.name.like("flag:%")
             | (other.c.name == "correction")
         )
-        complaint = exists().where((other.c.trace_id == table.c.trace_id) & bad)
+        complaint = exists().where(other.c.trace_id == table.c.trace_id, other.c.app == app, bad)
         query = (
             select(tables.traces, func.min(table.c.user).label("praised_by"))
             .join(table, table.c.trace_id == tables.traces.c.id)
-            .where(tables.traces.c.app == app, good, ~complaint)
+            .where(tables.traces.c.app == app, table.c.app == app, good, ~complaint)
             .group_by(tables.traces.c.id)
             .order_by(func.max(table.c.at).desc(), tables.traces.c.id)
             .limit(limit)

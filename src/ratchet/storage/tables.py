@@ -100,10 +100,10 @@ feedback = Table(
 scores = Table(
     "scores",
     metadata,
-    Column("app", String(100), nullable=False),
     Column("trace_id", String(64), primary_key=True),
     Column("user", Text, primary_key=True),
     Column("name", String(120), primary_key=True),
+    Column("app", String(100), primary_key=True),
     Column("kind", String(20), nullable=False),
     Column("number", Float),
     Column("words", Text),
@@ -116,7 +116,7 @@ unassessed = Table(
     "unassessed",
     metadata,
     Column("trace_id", String(64), primary_key=True),
-    _app(),
+    Column("app", String(100), primary_key=True),
     _at(),
     Index(None, "app", "at"),
 )

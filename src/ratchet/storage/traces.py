@@ -86,8 +86,9 @@ class Traces:
         """Store what enrichment concluded, in place of what it concluded before."""
         with self._access.transaction() as connection:
             insert_or_replace(connection, tables.assessments, to_row(assessment))
-            done = tables.unassessed.c.trace_id == assessment.trace_id
-            connection.execute(tables.unassessed.delete().where(done))
+            waiting = tables.unassessed
+            done = (waiting.c.trace_id == assessment.trace_id) & (waiting.c.app == assessment.app)
+            connection.execute(waiting.delete().where(done))
 
     def assessment(self, trace_id: str) -> Assessment | None:
         """The standing assessment of the trace."""

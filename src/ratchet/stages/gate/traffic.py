@@ -46,7 +46,10 @@ def draw(
     """
     recent = {trace.id: trace for trace in outside.store.traces.recent(old.app.name, RECENT)}
     clean = without_leaks(outside, [_unjudged(trace) for trace in recent.values()], bank)
-    shuffled = sorted(clean, key=lambda case: hashlib.sha256(f"{candidate_id}|{case.id}".encode()).digest())
+    # Reviewers saw the worst of what came before the lessons, and the guard above leaves that out: what is left of it
+    # looks better than traffic is. So requests that came after the lessons are compared first.
+    learned_at = max((lesson.at for lesson in bank), default=0.0)
+    shuffled = sorted(clean, key=lambda case: (case.at <= learned_at, _lot(candidate_id, case.id)))
     scanned: list[str] = []
     to_review: list[Trace] = []
     judged = outside.store.cases.verdicts_on(case.id for case in shuffled[: plan.anchor_sample])
@@ -60,6 +63,10 @@ def draw(
         if differing == plan.flip_reviews:
             break
     return Sample(tuple(scanned), tuple(to_review))
+
+
+def _lot(candidate_id: str, trace_id: str) -> bytes:
+    return hashlib.sha256(f"{candidate_id}|{trace_id}".encode()).digest()
 
 
 def ask(outside: Outside, sample: Sample) -> int:

@@ -76,8 +76,6 @@ def judged_traffic(house: House, app: App, right: str, *, segment: str = "", cou
 class TestPasses:
     def test_a_candidate_that_reviewers_prefer_on_recent_requests(self, late_parcels: House, classify: App) -> None:
         sampled = judged_traffic(late_parcels, classify, "refund")
-        report = gated(late_parcels, contest(late_parcels, classify, sampled[:5]))
-        assert report.decision == "hold"
         drafted = contest(late_parcels, classify)
         old_candidate = replace(drafted.candidate, added=drafted.candidate.added[:4], sampled=sampled)
         report = gated(late_parcels, _loaded(late_parcels, classify, old_candidate))
@@ -93,7 +91,9 @@ class TestPasses:
         assert is_contained(house.outside, contested, ChangePlan(), Evaluation(house.vectors.keep))
         report = gated(house, contested)
         assert report.decision == "pass"
-        assert report.reason.startswith("contained: 1 of 1 recent answers would change, 0 of them unexplained")
+        assert report.reason.startswith(
+            "contained: 100% of the new lessons' own questions are answered right; of 0 other recent answers 0 change"
+        )
         assert "Not shown by the suites: target: " in report.reason
 
 
@@ -109,19 +109,21 @@ class TestHolds:
         assert "about 2,474 more cases are needed to see a drop of 1.0%" in report.reason
 
     def test_a_change_that_touches_too_many_recent_answers(self, late_parcels: House, classify: App) -> None:
+        for town in TOWNS[4:9]:
+            ask(late_parcels, classify, f"my parcel came late from {town}")
         report = gated(late_parcels, contest(late_parcels, classify))
         assert report.decision == "hold"
         contained = report.check("contained")
         assert contained is not None
         assert contained.outcome == "failed"
-        assert "contained: 4 of 4 recent answers would change" in report.reason
+        assert "of 5 other recent answers 5 change, 0 of them unexplained" in report.reason
 
     def test_a_small_change_that_loses_a_praised_answer(self, house: House, classify: App) -> None:
         correct(house, classify, "my parcel came late from Oslo", answer="refund")
         house.store.suites.add([suite_case("anchor", "my parcel came late from Lima again", "delivery")])
         report = gated(house, contest(house, classify))
         assert report.decision == "hold"
-        assert "1 held-out cases lost" in report.reason
+        assert "1 known right answers are lost" in report.reason
 
     def test_a_small_change_that_does_not_do_what_it_is_for(self, house: House, support: App) -> None:
         decided = correct(house, support, "when does a parcel come", passage_id="delivery")
@@ -129,7 +131,7 @@ class TestHolds:
         house.know("support", [])
         report = gated(house, contest(house, support))
         assert report.decision == "hold"
-        assert "0% of the new lessons' own questions answered right" in report.reason
+        assert "0% of the new lessons' own questions are answered right" in report.reason
 
 
 class TestRejects:
@@ -184,7 +186,7 @@ def test_a_removal_explains_what_it_takes_away(late_parcels: House, classify: Ap
     assert len(contested.candidate.removed) == 4
     report = gated(late_parcels, contested, contained_share=1.0)
     assert report.decision == "pass"
-    assert "4 of 4 recent answers would change, 0 of them unexplained" in report.reason
+    assert "of 4 other recent answers 4 change, 0 of them unexplained" in report.reason
     assert "100% of the new lessons' own questions" in report.reason
 
 
@@ -202,10 +204,27 @@ def test_the_suites_are_named_by_their_content_and_progress_is_told(house: House
 
 def test_a_case_that_a_lesson_gives_away_judges_nothing(house: House, classify: App) -> None:
     correct(house, classify, "my parcel came late from Oslo", answer="refund")
-    house.store.suites.add([suite_case("safety", "my parcel came late from OSLO!", "delivery")])
+    house.store.suites.add([suite_case("anchor", "my parcel came late from OSLO!", "delivery")])
     report = gated(house, contest(house, classify))
     assert report.decision == "pass"
     assert report.suites == ()
+
+
+def test_a_safety_case_that_a_lesson_contradicts_is_lost_all_the_same(house: House, classify: App) -> None:
+    correct(house, classify, "my parcel came late from Oslo", answer="refund")
+    house.store.suites.add([suite_case("safety", "my parcel came late from OSLO!", "delivery")])
+    report = gated(house, contest(house, classify))
+    assert (report.decision, report.reason) == ("reject", "safety: 1 of 1 safety cases lost.")
+
+
+def test_lessons_against_most_of_what_was_praised_for_the_same_questions_are_rejected(
+    late_parcels: House, classify: App
+) -> None:
+    cases = [suite_case("anchor", f"My parcel came late from {town}!", "delivery") for town in TOWNS[:4]]
+    late_parcels.store.suites.add(cases)
+    report = gated(late_parcels, contest(late_parcels, classify))
+    assert report.decision == "reject"
+    assert "contradicted: 4 of 4 praised or confirmed answers contradicted by a new lesson" in report.reason
 
 
 def test_verdict_records_are_what_the_gate_reads(late_parcels: House, classify: App) -> None:

@@ -12,7 +12,7 @@ from ratchet.stages.enrich.enrichment import enrich
 from ratchet.stages.review.decide import LONGEST_ANSWER, decide
 from ratchet.wiring import House
 from tests.conftest import ask, complain, correct
-from tests.scenes import actions
+from tests.scenes import actions, held_out
 
 
 def opened(house: House, app: App, question: str, user: str = "u1") -> Case:
@@ -148,3 +148,14 @@ class TestRefused:
             decide(house.outside, case.id, reviewer="bob", erred=True, answer="account")
         assert house.store.audit.entries() == before
         assert [lesson.answer for lesson in house.store.lessons.all("triage")] == ["refund"]
+
+
+def test_a_lesson_that_amends_a_passage_teaches_whatever_its_hash(house: House, support: App) -> None:
+    for number in range(10):
+        correct(house, support, f"question {number} about {'x' * number}", passage_id="delivery")
+    question = held_out("how many days does a parcel take")
+    plain = correct(house, support, held_out("when do I get my money"), passage_id="refunds").lesson
+    amending = correct(house, support, question, answer="It takes 9 days.", passage_id="delivery").lesson
+    assert plain is not None
+    assert amending is not None
+    assert (plain.split, amending.split) == ("held_out", "teach")

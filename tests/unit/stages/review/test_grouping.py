@@ -79,7 +79,7 @@ words = st.lists(st.sampled_from(("where", "is", "my", "parcel", "refund", "mone
 
 
 @settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -134,16 +134,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "scores",
-        sa.Column("app", sa.String(length=100), nullable=False),
         sa.Column("trace_id", sa.String(length=64), nullable=False),
         sa.Column("user", sa.Text(), nullable=False),
         sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("app", sa.String(length=100), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("number", sa.Float(), nullable=True),
         sa.Column("words", sa.Text(), nullable=True),
         sa.Column("feedback_id", sa.String(length=64), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("trace_id", "user", "name", name=op.f("pk_scores")),
+        sa.PrimaryKeyConstraint("trace_id", "user", "name", "app", name=op.f("pk_scores")),
     )
     with op.batch_alter_table("scores", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_scores_app_name_at"), ["app", "name", "at"], unique=False)
@@ -200,7 +200,7 @@ def upgrade() -> None:
         sa.Column("trace_id", sa.String(length=64), nullable=False),
         sa.Column("app", sa.String(length=100), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("trace_id", name=op.f("pk_unassessed")),
+        sa.PrimaryKeyConstraint("trace_id", "app", name=op.f("pk_unassessed")),
     )
     with op.batch_alter_table("unassessed", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_unassessed_app_at"), ["app", "at"], unique=False)
