@@ -1,4 +1,4 @@
-"""Moves every app to the configured embedder: embeds its texts anew and releases the same lessons on the new vectors."""
+"""Moves every app to the configured embedder: the same lessons, released again on new vectors."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from ratchet.errors import Conflict, EmbedderMismatch, InvalidInput
 from ratchet.interfaces import Clock, Embedder, Ids, Outside
 from ratchet.layers.layer import Answerer
 from ratchet.loop import Loop
-from ratchet.providers.answerers import Extractive, NearestLabel
+from ratchet.providers.answerers import ChatModel, Extractive, NearestLabel
 from ratchet.providers.lexical_embedder import LexicalEmbedder
 from ratchet.providers.sentence_encoder import MINILM_SHA256, SentenceEncoder, can_run, packaged_weights
 from ratchet.providers.system import RandomIds, SystemClock
@@ -72,7 +73,9 @@ class House:
     def reopen(self, name: str) -> App:
         """Take up a declared app with its built-in base; raises ``Conflict`` when its base is the team's function."""
         app = self.store.apps.get(name)
-        if name not in self.bases:
+        if name not in self.bases and app.base.startswith("model:"):
+            self.declare(name, app.kind, chat_model(app.base.removeprefix("model:")), app.labels, app.prompt)
+        elif name not in self.bases:
             if app.base.startswith("function:"):
                 raise Conflict(
                     f"The base of {name} is your own {app.base.replace(':', ' ')}, which is not loaded here.",
@@ -95,6 +98,13 @@ class House:
     def close(self) -> None:
         """Write what waits and give the store up."""
         self.store.close()
+
+
+def chat_model(model: str) -> ChatModel:
+    """A model behind the OpenAI-compatible endpoint of the environment (OPENAI_BASE_URL, OPENAI_API_KEY)."""
+    from ratchet.providers.openai_compatible import Endpoint, OpenAICompatible
+
+    return ChatModel(model, OpenAICompatible(Endpoint.from_environment(os.environ)))
 
 
 def choose_embedder(settings: Settings, *, threads: int = 1) -> Embedder:

@@ -41,7 +41,7 @@ def backtest(
     stream: Annotated[Path, typer.Argument(help="JSONL (or .gz): id, text, and label or passage_id; maybe split, "
                                                 "timestamp, user, segment.")],
     corpus: Annotated[Path | None, typer.Option(help="JSONL of passage_id, title, text, for --kind answer.")] = None,
-    kind: Annotated[Kind, typer.Option(help="What the rows hold: a label, or the passage that answers.")] = Kind.classify,
+    kind: Annotated[Kind, typer.Option(help="What rows hold: a label, or the passage that answers.")] = Kind.classify,
     feedback_rate: Annotated[float, typer.Option(min=0, max=1, help="Share of wrong answers that users report.")] = 0.3,
     reviewer_error: Annotated[float, typer.Option(min=0, max=1, help="Share of verdicts that are wrong.")] = 0.0,
     poison: Annotated[float, typer.Option(min=0, max=1, help="Share of users who are malicious.")] = 0.0,

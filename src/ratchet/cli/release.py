@@ -77,13 +77,21 @@ def show_release(
     console.print(f"{release.status}, made {when(release.at)}, {release.lessons} lessons")
     if candidate is not None:
         console.print(
-            f"{len(candidate.added)} lessons added, {len(candidate.removed)} removed on top of release {candidate.parent}"
+            f"{len(candidate.added)} lessons added, {len(candidate.removed)} removed,"
+            f" on top of release {candidate.parent}"
         )
     for report in reports:
         rows = [(check.name, check.outcome.replace("_", " "), check.message) for check in report.checks]
         print_table(f"\nGate {report.gate}: {report.decision}", ("check", "outcome", "what it found"), rows, "")
-        flips = [(flip.suite, _right(flip.old_right), _right(flip.new_right), ", ".join(flip.because[:3]) or "unexplained")
-                 for flip in report.flips[:20]]  # fmt: skip
+        flips = [
+            (
+                flip.suite,
+                _right(flip.old_right),
+                _right(flip.new_right),
+                ", ".join(flip.because[:3]) or "unexplained",
+            )
+            for flip in report.flips[:20]
+        ]
         if flips:
             title = f"\nAnswers that changed ({len(report.flips)})"
             print_table(title, ("suite", "before", "after", "because of"), flips, "")

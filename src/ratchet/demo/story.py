@@ -115,7 +115,8 @@ class Story:
             self._say(f"  [green]right[/]  {question.text}  [dim]-> {reply.passage_id}, because of {lesson}[/]")
         self._say(
             f"  {len(fixed)} of {len(wrong)} mistakes are gone."
-            f" Asked questions {before[0]:.0%} -> [bold]{after[0]:.0%}[/], other wordings {before[1]:.0%} -> [bold]{after[1]:.0%}[/]."
+            f" Asked questions {before[0]:.0%} -> [bold]{after[0]:.0%}[/],"
+            f" other wordings {before[1]:.0%} -> [bold]{after[1]:.0%}[/]."
         )
 
     def _bad_candidate(self, loop: Ratchet, people: People, shop: Shop) -> None:
@@ -128,7 +129,7 @@ class Story:
         known = {lesson.id for lesson in house.store.lessons.all("support")}
         people.misjudge(loop.cases("support"), shop.passage_ids, "Theo (temp)")
         turn = self._turn(loop, people, "support")
-        assert turn.gate is not None and turn.candidate is not None
+        assert turn.gate is not None
         self.figures["bad_candidate_released"] = float(turn.release is not None)
         self._say(f"  [bold red]{turn.gate.decision}:[/] {_because(turn.gate)}")
         bad = [item for item in house.store.lessons.all("support") if item.id not in known and "temp" in item.reviewer]
@@ -185,8 +186,8 @@ class Story:
         new = sum(change.new_fact in text for text, change in answers)
         self.figures[f"stale_{when}"], self.figures[f"new_fact_{when}"] = stale, new
         self._say(
-            f"  {when}: of {len(questions)} questions about a changed rule, {stale} get the old rule and {new} the new one"
-            f" ({len(questions) - stale - new} are answered from another page)."
+            f"  {when}: of {len(questions)} questions about a changed rule, {stale} get the old rule"
+            f" and {new} the new one ({len(questions) - stale - new} are answered from another page)."
         )
 
     def _rollback(self, loop: Ratchet, people: People, shop: Shop) -> None:
@@ -198,9 +199,10 @@ class Story:
         loop.promote("support", live, actor="Ines", reason="The complaint was unfounded.")
         again = [people.peek(text) for text in probes]
         self.figures["same_after_rollback"] = float(now == again)
+        same = sum(a == b for a, b in zip(now, again, strict=True))
         self._say(
             f"  release {live} -> release {earlier} (right on {score:.0%}) -> release {live} again:"
-            f" {sum(a == b for a, b in zip(now, again, strict=True))} of {len(probes)} answers are exactly as they were."
+            f" {same} of {len(probes)} answers are exactly as they were."
         )
 
     def _moderation(self, loop: Ratchet, people: People, shop: Shop) -> None:

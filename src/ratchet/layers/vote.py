@@ -31,8 +31,8 @@ TIED = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """``scores`` (one per label, summing to 1), ``trust`` in [0, 1): the share of the decision that is theirs, and the cosine of the
-    question to every lesson."""
+    """``scores``: one per label, summing to 1. ``trust`` in [0, 1): the share of the decision that is theirs.
+    ``similarities``: the cosine of the question to every lesson."""
 
     scores: Vector
     trust: float

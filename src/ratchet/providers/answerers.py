@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ratchet.interfaces import Vector
+from ratchet.interfaces import LanguageModel, Vector
 from ratchet.layers.layer import Answer, Learned, Request
 
 ABSTENTION = "I do not know. Nothing in the knowledge base answers this."
@@ -78,3 +78,20 @@ class OwnFunction:
     def answer(self, request: Request, learned: Learned) -> Answer:
         """What the function returns, as text; its errors pass through unchanged."""
         return Answer(str(self.function(request.text, learned)))
+
+
+@dataclass(frozen=True, slots=True)
+class ChatModel:
+    """A chat model as the base: it is sent the prompt, what was learned, and the question. Endpoint errors pass on."""
+
+    model: str
+    endpoint: LanguageModel
+
+    @property
+    def id(self) -> str:
+        """The model's name."""
+        return f"model:{self.model}"
+
+    def answer(self, request: Request, learned: Learned) -> Answer:
+        """What the model says, without surrounding white space (a label must match exactly)."""
+        return Answer(self.endpoint.complete(self.model, learned.messages(request.text)).text.strip())

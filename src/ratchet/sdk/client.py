@@ -70,6 +70,21 @@ class Ratchet:
         """Declare an app that needs no language model: the best passage, or the label whose words are nearest."""
         return self._declare(AppFunction(self, name, kind, _described(labels), knowledge, "", None))
 
+    def model(
+        self,
+        name: str,
+        model: str,
+        *,
+        kind: Literal["answer", "classify", "chat"] = "chat",
+        labels: Mapping[str, str] | Iterable[str] = (),
+        knowledge: str | Path | None = None,
+        prompt: str = "",
+    ) -> AppFunction:
+        """Declare an app answered by a model behind an OpenAI-compatible endpoint (``OPENAI_BASE_URL``,
+        ``OPENAI_API_KEY``), which is sent the prompt, what was learned, and the question."""
+        declared = AppFunction(self, name, kind, _described(labels), knowledge, prompt, None, model=model)
+        return self._declare(declared)
+
     def feedback(
         self,
         trace_id: str,
@@ -233,8 +248,11 @@ class AppFunction:
         knowledge: str | Path | None,
         prompt: str,
         function: OwnAnswer | None,
+        *,
+        model: str = "",
     ) -> None:
         self.name = name
+        self._model = model
         self.ready = False
         self._ratchet = ratchet
         self._kind = kind
@@ -289,6 +307,10 @@ class AppFunction:
         self.ready = True
 
     def _base(self) -> Answerer | None:
+        if self._model:
+            from ratchet.wiring import chat_model
+
+            return chat_model(self._model)
         if self._function is None:
             return None
         from ratchet.providers.answerers import OwnFunction
