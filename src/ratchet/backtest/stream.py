@@ -6,19 +6,20 @@ import gzip
 import hashlib
 import json
 import random
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 from ratchet.errors import InvalidInput
 from ratchet.records.canonical import normalised
 from ratchet.records.passage import Passage
+from ratchet.stages.capture.validate import usable_text
 
 Order = Literal["file", "time", "shuffle"]
 HELD_OUT_PERCENT = 20
-LONGEST_TEXT = 100_000
 APP = "backtest"
 
 
@@ -90,13 +91,13 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
     """Each line as an object, with the words that name its place."""
     opener = gzip.open if path.suffix == ".gz" else open
     try:
-        with opener(path, "rt", encoding="utf-8") as file:
+        with opener(path, "rt", encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield f"{path.name}, line {number}", _object(f"{path.name}, line {number}", line)
     except FileNotFoundError:
         raise InvalidInput(f"There is no file {path}.", "Check the path.") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"{path} cannot be read: {error}.", "Give a JSONL file in UTF-8, plain or gzipped."
         ) from None
@@ -105,7 +106,7 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
 def _object(where: str, line: str) -> dict[str, object]:
     try:
         found = json.loads(line, parse_constant=_refuse_constant)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInput(f"{where} is not JSON: {error}.", "Write one JSON object per line.") from None
     if not isinstance(found, dict):
         raise InvalidInput(f"{where} is not an object.", "Write one JSON object per line.")
@@ -122,9 +123,14 @@ def _text(where: str, fields: dict[str, object], name: str) -> str:
         raise InvalidInput(f"{where} has no field {name!r}.", f"Add {name!r} to every row.")
     if not isinstance(value, str) or not value.strip():
         raise InvalidInput(f"{where}: {name!r} is {value!r:.60}.", "Give a text that is not empty.")
-    if len(value) > LONGEST_TEXT:
-        raise InvalidInput(f"{where}: {name!r} has {len(value):,} characters.", f"Use at most {LONGEST_TEXT:,}.")
-    return value
+    return _storable(where, name, value)
+
+
+def _storable(where: str, name: str, value: str) -> str:
+    try:
+        return usable_text(name, value, may_be_empty=True)
+    except InvalidInput as error:
+        raise InvalidInput(f"{where}: {error.what}", error.fix) from None
 
 
 def _row(where: str, fields: dict[str, object], kind: str, known: set[str]) -> Row:
@@ -136,8 +142,8 @@ def _row(where: str, fields: dict[str, object], kind: str, known: set[str]) -> R
         id=identity,
         text=_text(where, fields, "text"),
         truth=truth,
-        user=str(fields.get("user") or identity),
-        segment=str(fields.get("segment") or fields.get("domain") or ""),
+        user=_storable(where, "user", str(fields.get("user") or identity)),
+        segment=_storable(where, "segment", str(fields.get("segment") or fields.get("domain") or "")),
         timestamp=_timestamp(where, fields.get("timestamp")),
     )
 
@@ -167,8 +173,16 @@ def _ordered(rows: list[Row], order: Order, seed: int) -> list[Row]:
         return rows
     if order == "time":
         # Rows without a time keep their place in the file, after the dated ones.
-        return sorted(rows, key=lambda row: (not row.timestamp, row.timestamp))
+        return sorted(rows, key=_moment)
     return rows
+
+
+def _moment(row: Row) -> tuple[bool, float]:
+    """When it was; a time without a zone is UTC."""
+    if not row.timestamp:
+        return True, 0.0
+    moment = datetime.fromisoformat(row.timestamp)
+    return False, (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _read_passages(path: Path) -> list[Passage]:
@@ -177,8 +191,8 @@ def _read_passages(path: Path) -> list[Passage]:
         identity = _text(where, fields, "passage_id")
         if identity in found:
             raise InvalidInput(f"{where}: the passage {identity!r} occurs twice.", "Give every passage its own id.")
-        title = fields.get("title") or ""
-        found[identity] = Passage(id=identity, app=APP, title=str(title), text=_text(where, fields, "text"))
+        title = _storable(where, "title", str(fields.get("title") or ""))
+        found[identity] = Passage(id=identity, app=APP, title=title, text=_text(where, fields, "text"))
     if not found:
         raise InvalidInput(f"The corpus {path} is empty.", "Give at least one passage: passage_id, title, text.")
     return list(found.values())

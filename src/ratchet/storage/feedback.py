@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, exists, func, select, update
+from sqlalchemy import Row, exists, func, select, text
 
 from ratchet.records.feedback import Feedback, Score
 from ratchet.records.trace import Trace
@@ -15,6 +15,11 @@ from ratchet.storage.rows import Access, from_row, insert_new, insert_or_replace
 
 GOOD_STARS = 4
 BAD_STARS = 2
+
+_ADD_TO_TALLY = text(
+    "INSERT INTO tallies (app, outcome, count) VALUES (:app, :outcome, :amount)"
+    " ON CONFLICT (app, outcome) DO UPDATE SET count = tallies.count + excluded.count"
+)
 
 
 class FeedbackEvents:
@@ -92,11 +97,8 @@ class FeedbackEvents:
 
     def tally(self, app: str, outcome: str, amount: int = 1) -> None:
         """Add to the count of an intake outcome."""
-        table = tables.tallies
         with self._access.transaction() as connection:
-            insert_new(connection, table, {"app": app, "outcome": outcome, "count": 0})
-            where = (table.c.app == app) & (table.c.outcome == outcome)
-            connection.execute(update(table).where(where).values(count=table.c.count + amount))
+            connection.execute(_ADD_TO_TALLY, {"app": app, "outcome": outcome, "amount": amount})
 
     def tallies(self, app: str) -> dict[str, int]:
         """The counts of intake outcomes."""

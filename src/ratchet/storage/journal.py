@@ -14,6 +14,7 @@ from ratchet.storage.database import Database
 T = TypeVar("T")
 MOST_PER_COMMIT = 2000
 _Waiting = tuple[Callable[[], Any], "Future[Any]"]
+_Done = tuple["Future[Any]", Any, BaseException | None]
 
 
 class Journal:
@@ -60,25 +61,38 @@ class Journal:
                 return
 
     def _commit(self, waiting: list[_Waiting]) -> None:
+        """All that waits in one commit. When a write fails, all of it again with a savepoint around each, so that the
+        failure belongs to its caller alone; savepoints for every write would cost as much as the writes."""
         batch = [(write, future) for write, future in waiting if future.set_running_or_notify_cancel()]
-        done: list[tuple[Future[Any], Any, BaseException | None]] = []
         try:
-            with self._database.transaction():
-                for write, future in batch:
-                    try:
-                        with self._database.part():
-                            result = write()
-                        done.append((future, result, None))
-                    except Exception as error:  # one write's failure belongs to its caller alone
-                        if self._database.is_undone():
-                            raise
-                        done.append((future, None, error))
-        except BaseException as error:
-            for _, future in batch:
-                future.set_exception(error)
-            return
+            done = self._together(batch)
+        except Exception:
+            try:
+                done = self._apart(batch)
+            except BaseException as error:
+                for _, future in batch:
+                    future.set_exception(error)
+                return
         for future, result, failure in done:
             if failure is None:
                 future.set_result(result)
             else:
                 future.set_exception(failure)
+
+    def _together(self, batch: list[_Waiting]) -> list[_Done]:
+        with self._database.transaction():
+            return [(future, write(), None) for write, future in batch]
+
+    def _apart(self, batch: list[_Waiting]) -> list[_Done]:
+        done: list[_Done] = []
+        with self._database.transaction():
+            for write, future in batch:
+                try:
+                    with self._database.part():
+                        result = write()
+                    done.append((future, result, None))
+                except Exception as error:
+                    if self._database.is_undone():
+                        raise
+                    done.append((future, None, error))
+        return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -36,16 +37,21 @@ def from_row(kind: type[T], row: Row[Any]) -> T:
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:
     """Insert unless a unique column says it is there already; whether it was new."""
-    return bool(connection.execute(_insert(connection, table).values(row).on_conflict_do_nothing()).rowcount)
+    statement = _statement(connection.dialect.name, table, replace=False)
+    return bool(connection.execute(statement, dict(row)).rowcount)
 
 
 def insert_or_replace(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
-    """Insert, or overwrite the row with the same primary key."""
+    """Insert, or overwrite the row with the same primary key; ``row`` has every column."""
+    connection.execute(_statement(connection.dialect.name, table, replace=True), dict(row))
+
+
+@cache
+def _statement(dialect: str, table: Table, *, replace: bool) -> sqlite.Insert | postgresql.Insert:
+    """The statement for one table, built once: building it anew would cost more than running it."""
+    statement = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    if not replace:
+        return statement.on_conflict_do_nothing()
     keys = [column.name for column in table.primary_key]
-    statement = _insert(connection, table).values(row)
-    rest = {name: statement.excluded[name] for name in row if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest))
-
-
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
+    rest = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=rest)

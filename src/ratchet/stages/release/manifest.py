@@ -56,5 +56,5 @@ def verify(release: Release, bundle: Bundle) -> None:
     if release.manifest.content["base"] != bundle.base.id:
         raise Conflict(
             f"Release {release.number} was made for the base {release.manifest.content['base']}, not {bundle.base.id}.",
-            "Start the app with the base it was released with, or learn a new release on the new one.",
+            "Start the app with the base it was released with, or roll back to the bare base (0) and learn anew.",
         )

@@ -54,7 +54,7 @@ def decide(
         failure_mode=failure_mode.strip(),
         answer=_checked_answer(app, answer),
         passage_id=_checked_passage(outside, app, passage_id),
-        note=note,
+        note=_storable("note", note),
     )
     with store.transaction():
         store.cases.decide(verdict)
@@ -81,12 +81,23 @@ def _reviewer(name: str) -> str:
 
 
 def _checked_answer(app: App, answer: str) -> str:
+    _storable("right answer", answer)
     if len(answer) > LONGEST_ANSWER:
         raise InvalidInput(f"The right answer has {len(answer):,} characters.", f"Use at most {LONGEST_ANSWER:,}.")
     if app.kind == "classify" and answer and answer not in app.labels:
         labels = ", ".join(list(app.labels)[:10])
         raise InvalidInput(f"{answer!r} is not a label of {app.name}.", f"Use one of: {labels}.")
     return answer.strip()
+
+
+def _storable(name: str, text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput(f"The {name} holds half a surrogate pair.", "Type valid Unicode.") from None
+    if "\x00" in text:
+        raise InvalidInput(f"The {name} holds a NUL character.", "Remove it.")
+    return text
 
 
 def _checked_passage(outside: Outside, app: App, passage_id: str) -> str:

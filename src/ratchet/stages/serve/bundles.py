@@ -15,7 +15,7 @@ from ratchet.records.candidate import Candidate
 from ratchet.records.lesson import Lesson
 from ratchet.records.release import Release
 
-KEPT = 4
+KEPT = 16
 
 
 class Bundles:
@@ -33,6 +33,7 @@ class Bundles:
         self._learning: Collection[str] = LEARNING
         self._kept: OrderedDict[tuple[str, int], Bundle] = OrderedDict()
         self._lock = threading.Lock()
+        self._forgotten = 0
 
     def active(self, app: App) -> Bundle:
         """The release in force, loaded."""
@@ -44,8 +45,12 @@ class Bundles:
             if (app.name, number) in self._kept:
                 self._kept.move_to_end((app.name, number))
                 return self._kept[app.name, number]
+            began = self._forgotten
         bundle = self._load(app, number)
         with self._lock:
+            if began != self._forgotten:
+                # Something was revoked or changed while this was loading: serve it once, but do not keep it.
+                return bundle
             self._kept[app.name, number] = bundle
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
@@ -83,6 +88,7 @@ class Bundles:
     def forget(self, app: str) -> None:
         """Load everything of the app anew: after a revocation, or when its base changed."""
         with self._lock:
+            self._forgotten += 1
             for key in [key for key in self._kept if key[0] == app]:
                 del self._kept[key]
 
