@@ -67,7 +67,11 @@ def answer_history(rows: int = 120) -> tuple[list[dict[str, Any]], list[dict[str
     """Questions in words that their passages do not use, and the corpus."""
     chance = random.Random(6)
     corpus = [
-        {"passage_id": f"p-{label}", "title": f"Page {label}", "text": f"What the {label} page says about item {place}."}
+        {
+            "passage_id": f"p-{label}",
+            "title": f"Page {label}",
+            "text": f"What the {label} page says about item {place}.",
+        }
         for place, label in enumerate(LABELS)
     ]
     found = []

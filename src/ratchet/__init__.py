@@ -1,4 +1,4 @@
-"""Makes LLM applications better over time from what their users do and say, and never lets them slip back."""
+"""Makes LLM applications better over time from what their users do and say."""
 
 from ratchet.errors import (
     Conflict,

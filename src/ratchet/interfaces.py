@@ -1,4 +1,4 @@
-"""What the inside asks of the outside: time, ids, embeddings, language models, answerers and stores by concern.
+"""What the inside asks of the outside: time, ids, embeddings, language models and stores by concern.
 
 Every store call made inside ``with store.transaction():`` belongs to that transaction; outside, a call is a
 transaction of its own. Records go in and come out; SQL stays in ``storage``.

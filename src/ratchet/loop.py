@@ -1,6 +1,7 @@
-"""One turn of the loop, the stages in order: enrich, review, learn, gate, release. Read this file first.
+"""One turn of the loop, the stages in order: enrich, review, learn, gate, release.
 
-Capture and serve run when a request arrives, review waits for people; what lies between runs here.
+Read this file first. Capture and serve run when a request arrives, review waits for people; what lies between runs
+here.
 """
 
 from __future__ import annotations

@@ -115,6 +115,16 @@ def test_a_caller_who_gives_up_harms_nobody(store: SqlStore, place: SqlitePlace)
     assert stored(place) == ["t2", "t3"]
 
 
+def test_a_write_that_tries_to_exit_does_not_end_the_journal(store: SqlStore, place: SqlitePlace) -> None:
+    def leave() -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        store.submit(leave).result(PATIENCE_S)
+    assert add(store, "t1").result(PATIENCE_S)
+    assert stored(place) == ["t1"]
+
+
 def test_writes_keep_their_order(store: SqlStore) -> None:
     held, order = Held(store), []
     waiting = [store.submit(lambda n=number: order.append(n)) for number in range(300)]

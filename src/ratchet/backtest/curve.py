@@ -1,4 +1,4 @@
-"""Draws the learning curve: as one HTML page with an inline SVG, and as PNG where matplotlib is installed."""
+"""Draws the learning curve: an HTML page with an inline SVG, and a PNG where matplotlib is installed."""
 
 from __future__ import annotations
 

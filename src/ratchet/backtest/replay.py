@@ -1,4 +1,4 @@
-"""The replay: test-then-train over a history, through the real capture, review, learning, gate and release."""
+"""Replays a history, test-then-train, through the real capture, review, learning, gate and release."""
 
 from __future__ import annotations
 

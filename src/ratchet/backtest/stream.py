@@ -1,4 +1,4 @@
-"""Reads a history of requests with known outcomes, and a corpus of passages; names the line that is wrong."""
+"""Reads a history of requests with known outcomes, and its passages; names the line that is wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How commands print: tables for people, JSON for programs, progress bars on a terminal, errors with their fix."""
+"""How commands print: tables, JSON, progress bars on a terminal, and errors with their fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The people of the demo: customers who ask and react, a reviewer who knows the shop, and a careless temp."""
+"""The people of the demo: customers who ask and react, a reviewer, and a careless temp."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's story: a support bot and a moderation step that learn, a bad change that is stopped, a rollback."""
+"""The demo's story: two apps that learn, a bad change that is stopped, a rollback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples layer: lessons like this question vote on its label, or are shown to the model as demonstrations."""
+"""The examples layer: lessons like this question vote on its label, or are shown to the model."""
 
 from __future__ import annotations
 

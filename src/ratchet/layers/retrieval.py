@@ -1,4 +1,4 @@
-"""The retrieval layer: finds passages by vectors and words, and lets reviewed questions pull towards their answers.
+"""The retrieval layer: finds passages by vectors and words; reviewed questions pull towards theirs.
 
 A reviewed answer with no passage becomes a passage of its own; one that names a passage takes that passage's place.
 Each reviewed question also moves the vector of the passage that answers it, so that other wordings find it

@@ -1,4 +1,4 @@
-"""Built-in bases that answer with no language model: the best passage, or the label whose words are nearest."""
+"""Bases: the best passage, the label whose words are nearest, a chat model, or your own function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An embedder that needs no weights: hashed words and letter groups. Coarser than a sentence encoder.
+"""An embedder that needs no weights: hashed words and letter groups, coarser than an encoder.
 
 Features are hashed to signed dimensions (Weinberger, K. et al. (2009). Feature hashing for large scale multitask
 learning. ICML), so there is nothing to fit and the fingerprint never changes.

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from ratchet.errors import Conflict
+from ratchet.errors import Conflict, InvalidInput
 from ratchet.records.canonical import Json, canonical_json, content_hash
 
 ReleaseStatus = Literal["live", "retired", "rolled_back"]
@@ -35,10 +35,14 @@ class Manifest:
     @classmethod
     def from_json(cls, text: str, *, expected_id: str) -> Manifest:
         """Read a stored manifest; raises ``Conflict`` when its bytes no longer have the hash they were stored under."""
-        manifest = cls(json.loads(text))
+        try:
+            manifest = cls(json.loads(text))
+            found = manifest.id[:12]
+        except (ValueError, InvalidInput):
+            manifest, found = cls({}), "of no manifest at all"
         if manifest.id != expected_id:
             raise Conflict(
-                f"The manifest stored as {expected_id[:12]} has the hash {manifest.id[:12]}.",
+                f"The manifest stored as {expected_id[:12]} has the hash {found}.",
                 "It was altered after release: restore the database from a backup, or roll back to another release.",
             )
         return manifest

@@ -1,1 +1,1 @@
-"""The verbs: what happens to feedback on its way to a better answer. No stage imports another."""
+"""The verbs: what happens to feedback on its way to a better answer; no stage imports another."""

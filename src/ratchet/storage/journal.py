@@ -66,7 +66,7 @@ class Journal:
         batch = [(write, future) for write, future in waiting if future.set_running_or_notify_cancel()]
         try:
             done = self._together(batch)
-        except Exception:
+        except BaseException:  # not even SystemExit may end the journal's thread: every later write would wait for ever
             try:
                 done = self._apart(batch)
             except BaseException as error:

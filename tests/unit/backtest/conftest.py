@@ -32,7 +32,7 @@ class Run:
 Play = Callable[..., Run]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def play(tmp_path_factory: pytest.TempPathFactory) -> Play:
     """Replays ``rows`` of an invented history the way the command does."""
 
@@ -57,13 +57,19 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Play:
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def classified(play: Play) -> Run:
     """A history of four labels that the bare base can only guess."""
     return play(300, budget=80)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def answered(play: Play) -> Run:
     """A history of questions whose words their passages do not use."""
-    return play(120, kind="answer", budget=50, feedback=0.8)
+    return play(120, kind="answer", budget=100, feedback=0.8)
+
+
+@pytest.fixture(scope="session")
+def spoiled(play: Play) -> Run:
+    """A history with attackers among the users, and a reviewer who is mostly wrong."""
+    return play(110, budget=70, feedback=0.9, poison=0.3, reviewer_error=0.6)

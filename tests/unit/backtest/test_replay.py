@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ratchet.backtest.stream import History
-from ratchet.records.canonical import text_hash
+from ratchet.records.canonical import content_hash
 from tests.unit.backtest.conftest import Play, Run
 
 
@@ -25,7 +25,9 @@ def everything(run: Run) -> list[str]:
     tables = [row[0] for row in stored(run, "SELECT name FROM sqlite_master WHERE type = 'table'")]
     assert len(tables) > 15
     cells = [cell for table in tables for row in stored(run, f'SELECT * FROM "{table}"') for cell in row]
-    texts = [cell if isinstance(cell, str) else cell.decode("latin-1") for cell in cells if isinstance(cell, str | bytes)]
+    texts = [
+        cell if isinstance(cell, str) else cell.decode("latin-1") for cell in cells if isinstance(cell, str | bytes)
+    ]
     return [*texts, *(json.dumps(json.loads(t), ensure_ascii=False) for t in texts if t[:1] in ("{", "["))]
 
 
@@ -94,8 +96,8 @@ class TestTheHeldOutRows:
         run: Run = request.getfixturevalue(kind)
         kept = {row[0] for row in stored(run, "SELECT text_hash FROM vectors")}
         taught = [row[0] for row in stored(run, "SELECT question FROM lessons")]
-        assert {text_hash(text) for text in taught} <= kept, "the vectors are named by these hashes"
-        assert kept.isdisjoint(text_hash(text) for text in only_held_out(run.history))
+        assert {content_hash(text) for text in taught} <= kept, "the vectors are named by these hashes"
+        assert kept.isdisjoint(content_hash(text) for text in only_held_out(run.history))
 
     def test_of_the_loop_never_teach(self, classified: Run) -> None:
         in_bank = "SELECT count(*) FROM bank JOIN lessons ON lessons.id = bank.lesson_id WHERE lessons.split != 'teach'"
@@ -105,11 +107,11 @@ class TestTheHeldOutRows:
 
 class TestTheSameSeed:
     def test_gives_the_same_result_to_the_last_digit(self, play: Play) -> None:
-        rates = {"budget": 40, "seed": 3, "reviewer_error": 0.05, "poison": 0.1}
-        first, second = play(110, **rates), play(110, **rates)
+        rates = {"budget": 30, "seed": 3, "reviewer_error": 0.05, "poison": 0.1}
+        first, second = play(80, **rates), play(80, **rates)
         assert comparable(first) == comparable(second)
         assert first.result["reviews"] > 0
-        other = play(110, **{**rates, "seed": 4})
+        other = play(80, **{**rates, "seed": 4})
         assert comparable(other) != comparable(first)
 
 
@@ -117,7 +119,7 @@ class TestTheBudget:
     @pytest.mark.parametrize("kind", ["classified", "answered"])
     def test_is_never_exceeded(self, kind: str, request: pytest.FixtureRequest) -> None:
         run: Run = request.getfixturevalue(kind)
-        budget = 80 if kind == "classified" else 50
+        budget = 80 if kind == "classified" else 100
         assert 0 < run.result["corrections"] <= run.result["reviews"] <= budget
         assert all(point["reviews"] <= budget for point in run.result["curve"])
 
@@ -151,10 +153,9 @@ class TestThePeople:
         lessons = stored(classified, "SELECT question, answer FROM lessons")
         assert [(question, answer) for question, answer in lessons if truth[question] != answer] == []
 
-    def test_attackers_and_careless_reviewers_are_counted(self, play: Play) -> None:
-        run = play(110, budget=40, feedback=0.9, poison=0.5, reviewer_error=0.4)
-        poison = run.result["poison"]
-        assert (poison["share"], poison["reviewer_error"]) == (0.5, 0.4)
+    def test_attackers_and_careless_reviewers_are_counted(self, spoiled: Run) -> None:
+        run, poison = spoiled, spoiled.result["poison"]
+        assert (poison["share"], poison["reviewer_error"]) == (0.3, 0.6)
         assert 0 < poison["malicious_users"] < 20
         assert 0 < poison["cases_from_malicious_users"] <= run.result["reviews"]
         truth = {row.text: row.truth for row in run.history.streamed}
@@ -162,7 +163,7 @@ class TestThePeople:
         assert poison["wrong_lessons"] == sum(truth[question] != answer for question, answer in lessons) > 0
 
     def test_an_attackers_own_words_never_become_a_lesson(self, play: Play) -> None:
-        run = play(80, budget=20, feedback=1.0, poison=1.0)
+        run = play(50, budget=15, feedback=1.0, poison=1.0)
         assert stored(run, "SELECT count(*) FROM scores WHERE name = 'correction'") > [(0,)]
         assert run.result["poison"]["malicious_users"] == len({row.user for row in run.history.streamed})
         assert run.result["poison"]["cases_from_malicious_users"] == run.result["reviews"] > 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ratchet.backtest.result import peak_memory_mb
-from tests.unit.backtest.conftest import Play, Run
+from tests.unit.backtest.conftest import Run
 
 NUMBER = (int, float)
 FIELDS: Mapping[str, Any] = {
@@ -102,8 +102,8 @@ def test_the_rows_are_those_that_were_streamed_and_those_that_measured(classifie
     assert classified.result["seconds"] == 1.2
 
 
-def test_stopped_candidates_are_told_with_their_checks(play: Play) -> None:
-    run = play(160, budget=110, feedback=0.9, reviewer_error=0.6)
+def test_stopped_candidates_are_told_with_their_checks(spoiled: Run) -> None:
+    run = spoiled
     assert run.result["stopped"], "a reviewer who is mostly wrong must be stopped at least once"
     for stopped in run.result["stopped"]:
         assert stopped["candidate"]

@@ -1,4 +1,4 @@
-"""Answers held-out cases with the release in force and with the candidate, and notes every answer that changed."""
+"""Answers cases with the release in force and with the candidate, and notes what changed."""
 
 from __future__ import annotations
 

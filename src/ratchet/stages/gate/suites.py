@@ -1,4 +1,4 @@
-"""Keeps the held-out suites: anchor from well-rated traffic, target from held-out lessons; guards against leaks."""
+"""Keeps the held-out suites, from praised answers and held-out lessons, and guards against leaks."""
 
 from __future__ import annotations
 

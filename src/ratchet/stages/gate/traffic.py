@@ -1,4 +1,4 @@
-"""Compares a candidate with the release in force on recent traffic, and asks people only where the two differ.
+"""Compares a candidate with the release in force on recent traffic, asking only where they differ.
 
 Where both give the same answer they are right or wrong together, which changes neither count of a paired test. So
 a random sample of recent requests needs a reviewer's word only for the answers that differ: a few dozen verdicts do

@@ -1,4 +1,4 @@
-"""Chooses what reviewers should look at next: the cases whose verdict would teach most about recent traffic.
+"""Chooses what reviewers should look at next: the cases whose verdict would teach most.
 
 Complaints come first, but a fixed share of the capacity is independent of feedback, so that a flood of complaints
 cannot hide what nobody complains about. Among complaints, and among the other traces, each choice maximises how much
