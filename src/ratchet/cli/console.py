@@ -15,8 +15,10 @@ from rich.table import Table
 
 from ratchet.errors import RatchetError
 
-console = Console(highlight=False, soft_wrap=True)
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
+WIDTH_OF_A_FILE = 160
+
+console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
+errors = Console(stderr=True, highlight=False)
 
 StoreOption = Annotated[
     str | None, typer.Option("--store", help="The SQLite file. Default: RATCHET_STORE, or ./ratchet.db.")
@@ -26,8 +28,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 def show_error(error: RatchetError) -> None:
     """Say on stderr what was wrong and how to fix it."""
-    errors.print(f"[bold red]error:[/] {_plain(error.what)}", markup=True)
-    errors.print(f"  [bold]fix:[/] {_plain(error.fix)}")
+    errors.print(f"[bold red]error:[/] {_plain(error.what)}", soft_wrap=True)
+    errors.print(f"  [bold]fix:[/] {_plain(error.fix)}", soft_wrap=True)
 
 
 def _plain(text: str) -> str:
