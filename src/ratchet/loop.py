@@ -65,9 +65,10 @@ class Loop:
     plan: ChangePlan = field(default_factory=ChangePlan)
     rules: EscalationRules = field(default_factory=EscalationRules)
     evaluation: Evaluation = field(init=False)
+    _loaded: tuple[str, Contest] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        self.evaluation = Evaluation(self.outside.vectors.keep)
+        self.evaluation = Evaluation(self.outside.vectors.embed)
 
     def turn(self, app_name: str, progress: Progress | None = None, *, now: bool = False) -> TurnReport:
         """Enrich what came in, learn from what was reviewed, and release it if it passes.
@@ -88,6 +89,7 @@ class Loop:
                 return TurnReport(enriched, gathering=len(draft.added) if draft else 0)
         waiting = traffic.waiting(self.outside, app.name, candidate.sampled)
         if waiting:
+            self._loaded = None
             return TurnReport(enriched, candidate, waiting=waiting)
         gate, release = self.try_candidate(app, candidate, progress)
         return TurnReport(enriched, self.outside.store.releases.candidate(candidate.id), gate, release)
@@ -102,7 +104,7 @@ class Loop:
                 f"Candidate {candidate.id} was built on release {candidate.parent}, which is no longer in force.",
                 "Run a turn: it drafts a new one.",
             )
-        contest = self._contest(app, candidate)
+        contest = self._loaded_contest(app, candidate)
         report = evaluate(outside, contest, self.plan, self.evaluation, progress)
         record_decision(outside, candidate, report)
         if report.decision != "pass":
@@ -110,6 +112,13 @@ class Loop:
         release = publish(outside, candidate, report, contest.new, knowledge=candidate.knowledge)
         self.evaluation.now_in_force(app.name, release.number)
         return report, release
+
+    def _loaded_contest(self, app: App, candidate: Candidate) -> Contest:
+        """The contest as admitted in this very turn, else loaded anew: lessons may have been revoked meanwhile."""
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None and loaded[0] == candidate.id:
+            return replace(loaded[1], candidate=candidate)
+        return self._contest(app, candidate)
 
     def _waiting_candidate(self, app: App, active: int) -> Candidate | None:
         """The candidate that waits for reviewers, if it still builds on the release in force."""
@@ -142,7 +151,7 @@ class Loop:
         sample = traffic.draw(
             self.outside, contest.old, contest.new, contest.bank, self.evaluation, self.plan, draft.id
         )
-        ask = bool(sample.to_review) and not is_contained(self.outside, contest, self.plan, self.evaluation)
+        ask = bool(sample.to_review) and not is_contained(self.outside, contest, sample, self.plan, self.evaluation)
         if ask and not now and not self._worth_asking(app, len(contest.bank)):
             return None
         candidate = replace(draft, sampled=sample.trace_ids, status="evaluating")
@@ -150,6 +159,7 @@ class Loop:
             file_candidate(self.outside, candidate)
             if ask:
                 traffic.ask(self.outside, sample)
+        self._loaded = candidate.id, contest
         return candidate
 
     def _worth_asking(self, app: App, lessons: int) -> bool:

@@ -88,7 +88,7 @@ def check_what_is_in_force(house: House, path: Path) -> None:
     assert active == (numbers[-1] if numbers else 0), "the newest release is the one in force"
     for number in [0, *numbers]:
         assert house.bundles.of_release(app, number).app == app
-    published = count(path, "SELECT count(*) FROM audit WHERE action = 'release.published'")
+    published = count(path, "SELECT count(*) FROM audit WHERE action = 'release.promoted'")
     assert published == len(numbers)
 
 
@@ -98,7 +98,9 @@ def running(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     process = start(tmp_path, store)
     yield process, store
     process.kill()
-    process.communicate()
+    process.wait()
+    assert process.stderr is not None
+    process.stderr.close()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +95,7 @@ class _Index:
         rows = np.asarray(targets, np.intp)
         plain = ((whole + titles) / 2).astype(np.float32)
         expanded = _expanded(plain, asked, rows)
-        return cls(plain, expanded, LexicalIndex([passage.words() for passage in passages]), asked, rows)
+        return cls(plain, expanded, _lexical(tuple(passage.words() for passage in passages)), asked, rows)
 
     def scores(self, text: str, vector: Vector) -> tuple[Vector, Vector]:
         """The score of every passage, and the cosine of every reviewed question."""
@@ -106,6 +107,12 @@ class _Index:
         pull = np.zeros(len(scores), np.float32)
         np.maximum.at(pull, self.targets, np.maximum(asked - NEAR_QUESTION, 0))
         return (scores + NEAR_QUESTION_WEIGHT * pull).astype(np.float32), asked.astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _lexical(texts: tuple[str, ...]) -> LexicalIndex:
+    """Releases mostly share their knowledge, and reading it into an index is the slow part of loading one."""
+    return LexicalIndex(texts)
 
 
 def _expanded(plain: Vector, asked: Vector, rows: NDArray[np.intp]) -> Vector:

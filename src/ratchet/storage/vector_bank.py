@@ -21,6 +21,8 @@ class StoredVectors:
         self._store = store
         self._remembered = remembered
         self._memory: OrderedDict[str, Vector] = OrderedDict()
+        # Texts whose vectors went to the database: asking it again for each of them is what would take the time.
+        self._stored: set[str] = set()
         self._lock = threading.Lock()
 
     @property
@@ -41,17 +43,21 @@ class StoredVectors:
 
     def keep(self, texts: Sequence[str]) -> Vector:
         """Unit vectors of texts that stay; read from the database, or computed and stored there."""
+        wanted = list(dict.fromkeys(texts))
         with self._lock:
-            found = {text: self._memory[text] for text in texts if text in self._memory}
-        stored = self._store.get(self.fingerprint, [text for text in dict.fromkeys(texts)])
-        found.update((text, vector) for text, vector in stored.items())
-        missing = [text for text in dict.fromkeys(texts) if text not in found]
+            found = {text: self._memory[text] for text in wanted if text in self._memory}
+            unsure = [text for text in wanted if text not in found or text not in self._stored]
+        stored = self._store.get(self.fingerprint, unsure)
+        found.update(stored)
+        missing = [text for text in wanted if text not in found]
         if missing:
             found.update(zip(missing, self.embed(missing), strict=True))
-        new = {text: found[text] for text in dict.fromkeys(texts) if text not in stored}
+        new = {text: found[text] for text in unsure if text not in stored}
         if new:
             self._store.put(self.fingerprint, new)
         self._remember(found)
+        with self._lock:
+            self._stored.update(unsure)
         return self._stack(texts, found)
 
     def _remember(self, vectors: dict[str, Vector]) -> None:

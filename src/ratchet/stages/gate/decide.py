@@ -16,7 +16,7 @@ from ratchet.records.suite import SuiteCase, suite_hash
 from ratchet.stages.gate import checks
 from ratchet.stages.gate.evaluate import Evaluation, Pair, Progress, flips
 from ratchet.stages.gate.suites import without_leaks
-from ratchet.stages.gate.traffic import judged_pairs
+from ratchet.stages.gate.traffic import Sample, judged_pairs
 
 REPLAYED = 500
 ALWAYS_CONTAINED = 3
@@ -125,11 +125,18 @@ def _decision(found: Sequence[Check]) -> tuple[Decision, str]:
     return "hold", f"{doubt} {'contained: ' + contained.message if contained else ''}".strip()
 
 
-def is_contained(outside: Outside, contest: Contest, plan: ChangePlan, evaluation: Evaluation) -> bool:
-    """Whether the change is small, explained and harmless enough to need no reviewer's comparison."""
-    if not plan.contained_releases:
+def is_contained(outside: Outside, contest: Contest, sample: Sample, plan: ChangePlan, evaluation: Evaluation) -> bool:
+    """Whether the change is small, explained and harmless enough to need no reviewer's comparison.
+
+    The sample that was drawn for reviewers already tells most changes that are not small, at no further cost.
+    """
+    if not plan.contained_releases or sample.differing > _most_contained(plan, len(sample.trace_ids)):
         return False
     return _contained(outside, contest, plan, evaluation, _gather(outside, contest, evaluation)).outcome == "passed"
+
+
+def _most_contained(plan: ChangePlan, compared: int) -> float:
+    return max(ALWAYS_CONTAINED, plan.contained_share * compared)
 
 
 def _contained(
@@ -147,7 +154,7 @@ def _contained(
     unexplained = sum(not flip.because for flip in changed)
     lost = checks.paired([*evidence.held_out, *evidence.traffic]).lost
     recalled = _recall(contest, evaluation)
-    small = len(changed) <= max(ALWAYS_CONTAINED, plan.contained_share * len(replay))
+    small = len(changed) <= _most_contained(plan, len(replay))
     fine = small and not unexplained and not lost and recalled >= TAUGHT_RECALL
     return Check(
         name="contained",

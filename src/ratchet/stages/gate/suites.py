@@ -103,7 +103,7 @@ def without_leaks(outside: Outside, cases: Sequence[SuiteCase], taught: Sequence
     if not cases or not taught:
         return list(cases)
     groups = {lesson.group for lesson in taught} | {text_hash(lesson.question) for lesson in taught}
-    questions = outside.vectors.keep([case.question for case in cases])
+    questions = outside.vectors.embed([case.question for case in cases])
     nearest = (questions @ outside.vectors.keep([lesson.question for lesson in taught]).T).max(axis=1)
     return [
         case

@@ -29,9 +29,10 @@ REASON = "gate"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The traces compared, in order, and those whose answers differ and have no verdict yet."""
+    """The traces compared, in order, how many of their answers differ, and those of them without a verdict."""
 
     trace_ids: tuple[str, ...]
+    differing: int
     to_review: tuple[Trace, ...]
 
 
@@ -62,7 +63,7 @@ def draw(
                 to_review.append(recent[case.id])
         if differing == plan.flip_reviews:
             break
-    return Sample(tuple(scanned), tuple(to_review))
+    return Sample(tuple(scanned), differing, tuple(to_review))
 
 
 def _lot(candidate_id: str, trace_id: str) -> bytes:

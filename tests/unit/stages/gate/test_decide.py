@@ -67,7 +67,7 @@ def late_parcels(house: House, classify: App, clock: ReplayClock) -> House:
 def judged_traffic(house: House, app: App, right: str, *, segment: str = "", count: int = 6) -> tuple[str, ...]:
     """Requests about late parcels of which a reviewer says what is right."""
     traces = [ask(house, app, f"my parcel came late from {town}", segment=segment).trace for town in TOWNS[4:][:count]]
-    ask_reviewers(house.outside, Sample((), tuple(traces)))
+    ask_reviewers(house.outside, Sample((), len(traces), tuple(traces)))
     for case in house.store.cases.opened(app.name):
         decide(house.outside, case.id, reviewer="bea", erred=right != "delivery", answer=right)
     return tuple(trace.id for trace in traces)
@@ -88,7 +88,7 @@ class TestPasses:
     def test_a_contained_change_that_the_suites_are_too_small_to_judge(self, house: House, classify: App) -> None:
         correct(house, classify, "my parcel came late from Oslo", answer="refund")
         contested = contest(house, classify)
-        assert is_contained(house.outside, contested, ChangePlan(), Evaluation(house.vectors.keep))
+        assert is_contained(house.outside, contested, Sample((), 0, ()), ChangePlan(), Evaluation(house.vectors.keep))
         report = gated(house, contested)
         assert report.decision == "pass"
         assert report.reason.startswith(
@@ -102,7 +102,7 @@ class TestHolds:
         correct(house, classify, "my parcel came late from Oslo", answer="refund")
         contested = contest(house, classify)
         plan = ChangePlan(contained_releases=False)
-        assert not is_contained(house.outside, contested, plan, Evaluation(house.vectors.keep))
+        assert not is_contained(house.outside, contested, Sample((), 0, ()), plan, Evaluation(house.vectors.keep))
         report = gated(house, contested, contained_releases=False)
         assert report.decision == "hold"
         assert report.check("contained") is None

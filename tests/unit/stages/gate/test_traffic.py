@@ -123,7 +123,7 @@ def test_verdicts_say_who_is_right_and_silence_leaves_a_request_out(
 
 def test_a_confirmed_answer_from_a_passage_is_judged_by_the_passage(house: House, support: App) -> None:
     trace = ask(house, support, "how do I reset my password").trace
-    ask_reviewers(house.outside, Sample((trace.id,), (trace,)))
+    ask_reviewers(house.outside, Sample((trace.id,), 1, (trace,)))
     (case,) = house.store.cases.opened("support")
     decide(house.outside, case.id, reviewer="ana", erred=False)
     base = house.bundles.of_release(support, 0)
