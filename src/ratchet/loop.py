@@ -43,7 +43,7 @@ class TurnReport:
     def summary(self) -> str:
         """One sentence for people."""
         if self.candidate is None and self.gathering:
-            return f"{self.gathering} new lessons wait for more before reviewers are asked to compare releases."
+            return f"{_lessons(self.gathering, 'new ')} wait for more before reviewers are asked to compare releases."
         if self.candidate is None:
             return "Nothing new to learn."
         if self.gate is None:
@@ -52,7 +52,7 @@ class TurnReport:
                 " differently, and a person must say which answer is right (`ratchet review`)."
             )
         if self.release is not None:
-            return f"Release {self.release.number} is live with {self.release.lessons} lessons. {self.gate.reason}"
+            return f"Release {self.release.number} is live with {_lessons(self.release.lessons)}. {self.gate.reason}"
         return f"Candidate {self.candidate.id} was {self.candidate.status}. {self.gate.reason}"
 
 
@@ -185,6 +185,10 @@ class Loop:
             tuple(bank),
             new_knowledge=before is not None and before != candidate.knowledge,
         )
+
+
+def _lessons(count: int, kind: str = "") -> str:
+    return f"{count} {kind}lesson{'' if count == 1 else 's'}"
 
 
 def _content(candidate: Candidate) -> tuple[int, frozenset[str], frozenset[str], int]:

@@ -12,7 +12,7 @@ from ratchet.errors import Conflict, EmbedderMismatch, InvalidInput
 from ratchet.interfaces import Clock, Embedder, Ids, Outside
 from ratchet.layers.layer import Answerer
 from ratchet.loop import Loop
-from ratchet.providers.answerers import ChatModel, Extractive, NearestLabel
+from ratchet.providers.answerers import Absent, ChatModel, Extractive, NearestLabel
 from ratchet.providers.lexical_embedder import LexicalEmbedder
 from ratchet.providers.sentence_encoder import MINILM_SHA256, SentenceEncoder, can_run, packaged_weights
 from ratchet.providers.system import RandomIds, SystemClock
@@ -70,19 +70,22 @@ class House:
         self.loop.evaluation.forget(name)
         return app
 
-    def reopen(self, name: str) -> App:
-        """Take up a declared app with its built-in base; raises ``Conflict`` when its base is the team's function."""
+    def reopen(self, name: str, *, to_answer: bool = True) -> App:
+        """Take up a declared app with the base it was declared with. One whose base is the team's function raises
+        ``Conflict``, unless it need not answer: then its releases can still be read and verified."""
         app = self.store.apps.get(name)
-        if name not in self.bases and app.base.startswith("model:"):
-            self.declare(name, app.kind, chat_model(app.base.removeprefix("model:")), app.labels, app.prompt)
-        elif name not in self.bases:
-            if app.base.startswith("function:"):
+        if name in self.bases:
+            return app
+        if app.base.startswith("function:"):
+            absent = Absent(app.base)
+            if to_answer:
                 raise Conflict(
                     f"The base of {name} is your own {app.base.replace(':', ' ')}, which is not loaded here.",
                     f"Run loop.learn({name!r}) in the program that defines it.",
                 )
-            self.declare(name, app.kind, labels=app.labels, prompt=app.prompt)
-        return app
+            return self.declare(name, app.kind, absent, app.labels, app.prompt)
+        model = chat_model(app.base.removeprefix("model:")) if app.base.startswith("model:") else None
+        return self.declare(name, app.kind, model, app.labels, app.prompt)
 
     def know(self, name: str, passages: Sequence[Passage]) -> int:
         """Make these the app's knowledge; the version's number. What did not change is not stored again."""

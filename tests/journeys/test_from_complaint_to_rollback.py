@@ -90,8 +90,8 @@ def test_from_complaint_to_rollback(loop: Ratchet, knowledge: Path) -> None:
     ]
     assert [action for _, action, _ in story] == [
         "case.opened",
-        "verdict.given",
         "lesson.learned",
+        "verdict.given",
         "candidate.drafted",
         "gate.decided",
         "release.promoted",

@@ -50,7 +50,7 @@ class TestASmallChange:
         correct(house, desk, question, answer=scenes.truth(question))
         report = house.loop.turn("desk")
         assert report.release is not None
-        assert report.summary().startswith("Release 1 is live with 1 lessons. contained: ")
+        assert report.summary().startswith("Release 1 is live with 1 lesson. contained: ")
         trace = ask(house, desk, question).trace
         assert (trace.output, trace.source, trace.release) == (scenes.truth(question), "reviewed", 1)
         assert intact(house)

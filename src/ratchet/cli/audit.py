@@ -37,7 +37,11 @@ def show(
 def verify(store: StoreOption = None) -> None:
     """Check every entry and the chain between them; exit code 1 and the entry's number when something was altered."""
     with opened(store, read_only=True) as house:
-        entries = house.store.audit.entries()
+        try:
+            entries = house.store.audit.entries()
+        except ValueError:  # details that are not even JSON any more
+            console.print("The details of an entry were altered: they cannot be read.")
+            raise typer.Exit(1) from None
     previous = GENESIS
     for place, entry in enumerate(entries, start=1):
         if entry.sequence != place or not entry.is_intact(previous):

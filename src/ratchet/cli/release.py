@@ -103,7 +103,7 @@ def verify_releases(name: AppOption = None, store: StoreOption = None) -> None:
     from ratchet.errors import Conflict
 
     with opened(store) as house:
-        known = house.reopen(the_app(house, name))
+        known = house.reopen(the_app(house, name), to_answer=False)
         damaged = 0
         numbers = house.store.releases.numbers(known.name)
         for number in numbers:

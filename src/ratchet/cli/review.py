@@ -35,7 +35,7 @@ def review(
 ) -> None:
     """Decide the cases whose verdict would teach most, one after the other: did the app err, and what is right?"""
     with opened(store) as house:
-        app = house.reopen(the_app(house, name))
+        app = house.reopen(the_app(house, name), to_answer=False)
         cases = _queue(house, app, count)
         if as_json or list_only:
             _list(house, cases, as_json)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ratchet.errors import Conflict
 from ratchet.interfaces import LanguageModel, Vector
 from ratchet.layers.layer import Answer, Learned, Request
 
@@ -78,6 +79,20 @@ class OwnFunction:
     def answer(self, request: Request, learned: Learned) -> Answer:
         """What the function returns, as text; its errors pass through unchanged."""
         return Answer(str(self.function(request.text, learned)))
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Stands for a base that is not loaded here: good for reading what was learned, not for answering."""
+
+    id: str
+
+    def answer(self, request: Request, learned: Learned) -> Answer:
+        """Raises ``Conflict``: only the program that defines the function can call it."""
+        raise Conflict(
+            f"The base of {request.app.name} is your own {self.id.replace(':', ' ')}, which is not loaded here.",
+            f"Run loop.learn({request.app.name!r}) in the program that defines it.",
+        )
 
 
 @dataclass(frozen=True, slots=True)

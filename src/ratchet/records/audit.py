@@ -15,7 +15,8 @@ GENESIS = "0" * 64
 class AuditEntry:
     """One change. ``at`` is in microseconds since the epoch, so that the entry holds no floating-point number.
 
-    ``hash`` covers every field and the ``previous`` hash; details hold ids and figures, never a person's text.
+    ``hash`` covers every field and the ``previous`` hash; details hold ids, figures and
+    the reason an operator stated, never a user's text.
     """
 
     sequence: int

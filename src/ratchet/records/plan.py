@@ -18,10 +18,12 @@ class ChangePlan:
     ``review_minimum``, since they were last asked; a contained change does not wait for that.
     ``lost_praise``: the largest share of praised and confirmed answers that a candidate may lose.
     ``significance``: the error probability of each test.
+    ``power``: the chance with which a drop is meant to be seen, when the number of missing cases is stated.
     ``negative_flip_rate``: the largest share of anchor cases that may turn from right to wrong.
     ``negative_flip_ratio``: more losses are tolerated while they are at most this share of the gains.
     ``unexplained_flip_rate``: the largest share of answers that may change with no new lesson behind them.
     ``segment_minimum``: segments with at least this many cases are tested on their own.
+    ``segment_margin``: the largest loss of such a segment.
     ``contained_releases``: whether a change too small for the suites to judge may go live when every answer that
     changes on recent traffic is explained by a new lesson and none of the known-right ones is lost.
     ``contained_share``: the largest share of recent answers that such a change may touch (three answers always may).

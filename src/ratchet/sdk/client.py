@@ -185,6 +185,15 @@ class Ratchet:
         lesson = revoke(self.house.outside, lesson_id, actor=actor, reason=reason)
         self.house.bundles.forget(lesson.app)
 
+    def reembed(self) -> list[tuple[str, int, int]]:
+        """Move every app to the configured embedder; for each, its name, how many texts were embedded, and the
+        release now in force. Raises ``Conflict`` for an app whose function is not declared here."""
+        from ratchet.reembedding import reembed
+
+        for declared in self._declared.values():
+            declared.base_into(self.house)
+        return reembed(self.house, lambda what, done, total: None)
+
     def flush(self) -> None:
         """Wait until everything recorded so far is on disk."""
         self.house.store.submit(lambda: None).result()
@@ -217,6 +226,7 @@ class Ratchet:
             return self._house
 
     def _declare(self, declared: AppFunction) -> AppFunction:
+        declared.check()
         self._declared[declared.name] = declared
         return declared
 
@@ -294,6 +304,14 @@ class AppFunction:
             return self._without_ratchet(question)
         return self._recorded(house, app, question, context)
 
+    def check(self) -> None:
+        """Raise ``InvalidInput`` at once for knowledge that is not there: the program would start half blind."""
+        if self._knowledge is not None and not Path(self._knowledge).exists():
+            raise InvalidInput(
+                f"The knowledge of {self.name} is not at {self._knowledge}.",
+                "Name a JSONL file or a folder of .md and .txt files.",
+            )
+
     def prepare(self, house: House) -> None:
         """Declare the app in the store, once per opening."""
         if self.ready:
@@ -305,6 +323,12 @@ class AppFunction:
         if passages is not None:
             house.know(self.name, passages)
         self.ready = True
+
+    def base_into(self, house: House) -> None:
+        """Make the base known, with nothing declared in the store yet."""
+        base = self._base()
+        if base is not None:
+            house.bases[self.name] = base
 
     def _base(self) -> Answerer | None:
         if self._model:

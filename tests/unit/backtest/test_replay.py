@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections import Counter
 from contextlib import closing
 from typing import Any
@@ -12,12 +11,13 @@ import pytest
 
 from ratchet.backtest.stream import History
 from ratchet.records.canonical import content_hash
+from ratchet.storage.database import sqlite_module
 from tests.unit.backtest.conftest import Play, Run
 
 
 def stored(run: Run, query: str) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(run.store)) as connection:
-        return connection.execute(query).fetchall()
+    with closing(sqlite_module().connect(run.store)) as connection:
+        return list(connection.execute(query).fetchall())
 
 
 def everything(run: Run) -> list[str]:

@@ -80,4 +80,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def store(original: Path, tmp_path: Path) -> Path:
     """A copy of that store."""
-    return Path(shutil.copy(original, tmp_path / "team.db"))
+    for beside in original.parent.glob("ratchet.db*"):
+        shutil.copy(beside, tmp_path / beside.name.replace("ratchet.db", "team.db"))
+    return tmp_path / "team.db"

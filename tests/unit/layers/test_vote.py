@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ratchet.interfaces import Vector
+from ratchet.layers import vote as vote_module
 from ratchet.layers.vote import NEIGHBOURS, LabelVote, Vote
 
 DIMENSIONS, LABELS = 24, 3
@@ -109,7 +110,21 @@ def test_trust_falls_with_distance() -> None:
     trusts = [vote.ask(unit((1 - step) * taught[0] + step * away)).trust for step in (0.0, 0.2, 0.4, 0.6, 1.0)]
     assert trusts == sorted(trusts, reverse=True)
     assert trusts[0] > 0.99
-    assert trusts[-1] < 0.01
+    assert trusts[-1] == pytest.approx(1 / (1 + 2 * vote_module.HALF_TRUST_LESSONS_PER_LABEL), abs=1e-3)
+
+
+def test_many_lessons_a_label_are_trusted_far_from_all_of_them() -> None:
+    words = unit(np.eye(2, DIMENSIONS, dtype=np.float32))
+    far = np.eye(DIMENSIONS, dtype=np.float32)[6]
+    trusts = [
+        LabelVote(words, np.repeat(np.eye(DIMENSIONS, dtype=np.float32)[5:6], count, axis=0), [1] * count)
+        .ask(far)
+        .trust
+        for count in (1, 8, 80)
+    ]
+    assert trusts == sorted(trusts)
+    assert trusts[1] == pytest.approx(0.5, abs=0.01)
+    assert trusts[2] > 0.9
 
 
 @given(worlds, st.integers(0, LABELS - 1), st.integers(1, 10))
