@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ratchet.layers import examples
 from ratchet.layers.examples import CHARACTER_BUDGET, SHOWN, SIMILARITY_FLOOR, TOO_ALIKE
 from ratchet.layers.layer import Answer, Learned, Request
+from ratchet.layers.vote import HALF_TRUST_LESSONS_PER_LABEL
 from ratchet.providers.lexical_embedder import LexicalEmbedder
 from ratchet.records.app import App
 from ratchet.records.lesson import Lesson
@@ -67,7 +68,8 @@ def test_the_scores_stay_probabilities_of_the_labels_and_the_confidence_is_the_l
 def test_a_base_that_only_names_a_label_counts_as_nine_tenths_sure() -> None:
     reply = passed(TRIAGE, TAUGHT[:1], "quantum chromodynamics", Answer("account"))
     assert reply.text == "account"
-    assert reply.scores["account"] == pytest.approx(0.9 + 0.1 / 3, abs=0.05)
+    trusted = 1 / (1 + 3 * HALF_TRUST_LESSONS_PER_LABEL)  # one far lesson of three labels
+    assert reply.scores["account"] == pytest.approx((1 - trusted) * (0.9 + 0.1 / 3) + trusted / 3, abs=0.05)
 
 
 def test_a_base_that_names_no_label_leaves_the_choice_to_the_lessons() -> None:

@@ -172,7 +172,17 @@ class TestNeverBreaksTheCaller:
         assert loop.app("support", kind="classify", labels=["a", "b"])(echo)("hello").source == "fallback"
 
     def test_when_the_knowledge_is_gone(self, loop: Ratchet, tmp_path: Path) -> None:
-        assert loop.app("support", knowledge=tmp_path / "gone")(echo)("hello").source == "fallback"
+        knowledge = tmp_path / "knowledge.jsonl"
+        knowledge.write_text('{"passage_id": "p", "title": "T", "text": "words"}\n')
+        answer = loop.app("support", knowledge=knowledge)(echo)
+        knowledge.unlink()
+        assert answer("hello").source == "fallback"
+
+    def test_but_knowledge_that_was_never_there_is_refused_when_the_app_is_declared(
+        self, loop: Ratchet, tmp_path: Path
+    ) -> None:
+        with pytest.raises(InvalidInput, match="not at"):
+            loop.app("support", knowledge=tmp_path / "nowhere")(echo)
 
     def test_when_a_table_is_lost_while_it_runs(self, loop: Ratchet) -> None:
         answer = loop.app("support")(echo)
