@@ -14,6 +14,7 @@ from rich.table import Table
 from ratchet.demo.people import Asked, People, is_right
 from ratchet.demo.shop import PolicyChange, Shop, open_shop
 from ratchet.loop import TurnReport
+from ratchet.providers.system import SeededIds
 from ratchet.records.audit import GENESIS
 from ratchet.records.gate import GateReport
 from ratchet.sdk.client import Ratchet
@@ -37,7 +38,7 @@ class Story:
         """Play everything; the figures by name."""
         started = time.monotonic()
         shop = open_shop(self.folder, self.seed)
-        with Ratchet(self.folder / "ratchet.db") as loop:
+        with Ratchet(self.folder / "ratchet.db", ids=SeededIds(self.seed)) as loop:
             support = People(loop, loop.offline("support", knowledge=shop.knowledge), "passage_id", self._chance())
             moderation = loop.offline("moderation", kind="classify", labels=shop.labels)
             self._support(loop, support, shop)

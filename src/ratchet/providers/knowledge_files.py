@@ -16,13 +16,16 @@ SUFFIXES = (".md", ".txt")
 
 
 def read_knowledge(path: Path, app: str) -> list[Passage]:
-    """The passages in ``path``: a JSONL file (``passage_id``, ``title``, ``text``) or a folder, one passage a section.
+    """The passages in ``path``: a JSONL file (``passage_id``, ``title``, ``text``), or a text
+    or a folder of texts (.md, .txt), one passage a section.
 
     Raises ``InvalidInput`` with the file and line that cannot be used, and for knowledge without any passage.
     """
     if path.is_dir():
         found = [passage for file in sorted(path.rglob("*")) if file.suffix in SUFFIXES and file.is_file()
                  for passage in _sections(file, path, app)]  # fmt: skip
+    elif path.is_file() and path.suffix in SUFFIXES:
+        found = list(_sections(path, path.parent, app))
     elif path.is_file():
         found = list(_lines(path, app))
     else:

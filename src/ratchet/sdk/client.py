@@ -13,6 +13,7 @@ from ratchet.errors import InvalidInput, RatchetError
 from ratchet.sdk.reply import Acknowledgement, Reply
 
 if TYPE_CHECKING:
+    from ratchet.interfaces import Clock, Ids
     from ratchet.layers.layer import Answerer, Learned
     from ratchet.loop import TurnReport
     from ratchet.records.app import App
@@ -30,11 +31,21 @@ class Ratchet:
 
     ``store`` is a SQLite file, ``./ratchet.db`` unless given or set by ``RATCHET_STORE``. Nothing is opened and
     nothing heavy is imported before the first use. Answering never raises for learning reasons: when the store or a
-    learned layer fails, your function is called with nothing learned, and the failure is logged.
+    learned layer fails, your function is called with nothing learned, and the failure is logged. ``clock`` and ``ids``
+    are the real ones unless given, for replays and tests.
     """
 
-    def __init__(self, store: str | Path | None = None, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        store: str | Path | None = None,
+        *,
+        environment: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
+        ids: Ids | None = None,
+    ) -> None:
         self._store = store
+        self._clock = clock
+        self._ids = ids
         self._environment = environment
         self._house: House | None = None
         self._lock = threading.RLock()
@@ -222,7 +233,8 @@ class Ratchet:
                 from ratchet.wiring import open_house
 
                 environment = os.environ if self._environment is None else self._environment
-                self._house = open_house(Settings.read(environment, self._store))
+                settings = Settings.read(environment, self._store)
+                self._house = open_house(settings, clock=self._clock, ids=self._ids)
             return self._house
 
     def _declare(self, declared: AppFunction) -> AppFunction:

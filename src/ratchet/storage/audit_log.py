@@ -46,4 +46,13 @@ class Audit:
             query = query.where(table.c.app == app)
         with self._access.reading() as connection:
             rows = [dict(row._mapping) for row in connection.execute(query)]
-        return [AuditEntry(**{**row, "details": json.loads(row["details"])}) for row in rows]
+        return [AuditEntry(**{**row, "details": _details(row["details"])}) for row in rows]
+
+
+def _details(text: str) -> Mapping[str, Json]:
+    """The details as stored; what is no JSON any more is kept as text, so that verification can name its entry."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"unreadable": text}

@@ -114,9 +114,11 @@ class Database:
         """Close all connections and give the file up."""
         with self._write_lock:
             self._closed = True
+            # Readers first: SQLite moves the log into the file when the last connection closes, and only one that
+            # may write can do that.
+            self._reader.dispose()
             self._writing.close()
             self._writer.dispose()
-            self._reader.dispose()
             self._release_ownership()
 
     def _refuse_closed(self) -> None:

@@ -57,7 +57,8 @@ class StoredVectors:
             self._store.put(self.fingerprint, new)
         self._remember(found)
         with self._lock:
-            self._stored.update(unsure)
+            # Only what was read back counts as stored: a write of just now may yet be rolled back.
+            self._stored.update(stored)
         return self._stack(texts, found)
 
     def _remember(self, vectors: dict[str, Vector]) -> None:
