@@ -28,12 +28,12 @@ demo: $(STAMP) ## Play the whole loop on an invented shop
 test: $(STAMP) ## All tests but the long ones
 	@$(BIN)/python -m pytest -n 2 -m "not slow"
 
-check: $(STAMP) ## Lint, types, imports and unit tests, under a minute
+check: $(STAMP) ## Lint, types, imports and the fast unit tests, under a minute
 	@$(BIN)/ruff format --check src tests benchmarks
 	@$(BIN)/ruff check src tests benchmarks
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -n 2 -m "not slow and not embedder" tests/unit tests/architecture
+	@$(BIN)/python -m pytest -n 2 -m "not slow and not embedder" tests/unit tests/architecture --ignore tests/unit/cli --ignore tests/unit/backtest
 
 coverage: $(STAMP) ## Branch coverage of records, stages and layers; fails under 95%
 	@$(BIN)/python -m coverage erase

@@ -31,6 +31,10 @@ _FIXES = {
     429: "Call less often, raise retries, or raise the quota of the key in {key}.",
 }
 
+# Two hundred brackets that open with none closing between them: no answer is nested like that, and parsing it would use
+# up the interpreter's stack.
+TOO_DEEP = re.compile(rb"(?:[\[{][^\[\]{}]*+){200}")
+
 
 @dataclass(frozen=True, slots=True)
 class Setback:
@@ -119,7 +123,7 @@ class Call:
     def quote_body(self, body: bytes) -> str:
         """The provider's own message in ``body``, in whichever of the usual places; else all of it."""
         try:
-            found = msgspec.json.decode(body)
+            found = None if TOO_DEEP.search(body) else msgspec.json.decode(body)
         except (ValueError, RecursionError):
             found = None
         for name in ("error", "message", "detail"):

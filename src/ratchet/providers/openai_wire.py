@@ -14,7 +14,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from ratchet.errors import InvalidInput, ProviderError
 from ratchet.interfaces import Completion
-from ratchet.providers.calls import FIX_SERVER, Call
+from ratchet.providers.calls import FIX_SERVER, TOO_DEEP, Call
 
 LARGEST_BODY_BYTES = 64 * 1024 * 1024
 _READ_BYTES = 64 * 1024
@@ -147,6 +147,8 @@ def read_refusal(call: Call, response: BaseHTTPResponse) -> bytes:
 
 def _parse(call: Call, body: bytes, schema: type[_Schema], status: int) -> _Schema:
     try:
+        if TOO_DEEP.search(body):
+            raise ValueError("it is nested more than 200 levels deep")
         return msgspec.json.decode(body, type=schema)
     except (ValueError, RecursionError) as error:
         said = call.quote_body(body) or "nothing"
