@@ -11,7 +11,7 @@ from typing import Any
 Scale = Callable[[float], float]
 
 WIDTH, HEIGHT = 860, 420
-LEFT, RIGHT, TOP, BOTTOM = 60, 20, 20, 46
+LEFT, RIGHT, TOP, BOTTOM = 60, 40, 20, 46
 COLOURS = {"heldout": "#1b6ca8", "prequential": "#c26a00", "base": "#777777", "ceiling": "#3c8c40"}
 NAMES = {
     "heldout": "held-out accuracy of the release in force",
@@ -141,7 +141,7 @@ def _grid(low: float, high: float, x: Scale, y: Scale, most: int) -> str:
 def _legend() -> str:
     rows = []
     for place, name in enumerate(("heldout", "prequential", "base", "ceiling")):
-        left, top = LEFT + (place % 2) * 380, HEIGHT + 14 + (place // 2) * 26
+        left, top = LEFT + (place % 2) * 440, HEIGHT + 14 + (place // 2) * 26
         dashes = ' stroke-dasharray="6 4"' if name in ("base", "ceiling") else ""
         words = NAMES[name] + (" (dots: releases)" if name == "heldout" else "")
         rows.append(
