@@ -1,4 +1,8 @@
-"""A poisoned set of lessons, half of its labels wrong, on real questions: the gate lets none of it through."""
+"""A poisoned set of lessons, half of its labels wrong, on real questions: judged alone, the gate stops it.
+
+The gate judges a candidate as a whole. Together with sound lessons that wait for their release the same poison can
+pass, when the whole gains more than it loses; so those are set aside here, and what is shown is about poison alone.
+"""
 
 from __future__ import annotations
 
