@@ -31,13 +31,22 @@ class Influence:
     weight: float
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation; ``role`` is ``system``, ``user``, ``assistant`` or ``tool``."""
+
+    role: str
+    text: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """One request and its answer.
 
     ``release`` is the number of the release that answered, 0 for the bare base. ``confidence`` is in [0, 1].
     ``source`` says which part of the system decided: the base, what was learned, a reviewed answer served
-    directly, nobody (the app abstained), or the fallback after learning failed.
+    directly, nobody (the app abstained), or the fallback after learning failed. ``history`` holds the turns of the
+    conversation before ``input``. ``model`` is what answered, with its token counts where they are known.
     """
 
     id: str
@@ -53,3 +62,7 @@ class Trace:
     influences: tuple[Influence, ...] = ()
     latency_ms: float | None = None
     cost: float | None = None
+    history: tuple[Turn, ...] = ()
+    model: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
