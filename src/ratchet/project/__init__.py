@@ -1,0 +1,1 @@
+"""The project: what a team declares in ratchet.toml, read and checked."""
