@@ -1,152 +1,34 @@
-"""`make bench`: start, capture, feedback and learned context, each beside what the machine can do at best."""
+"""`make bench`: each figure beside what the machine can do at best, in the same run."""
 
 from __future__ import annotations
 
-import statistics
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
-from pathlib import Path
 
-import numpy as np
+from benchmarks.cold_start import cold_start
+from benchmarks.figures import heading
+from benchmarks.gateway import gateway
+from benchmarks.inside import inside
+from benchmarks.over_http import serve_feedback, serve_ingest
 
-from ratchet.layers.vote import LabelVote
-from ratchet.records.passage import Passage
-from ratchet.records.trace import Context, Trace
-from ratchet.settings import Settings
-from ratchet.stages.capture.intake import read_feedback, record_feedback, record_trace
-from ratchet.stages.serve.respond import respond
-from ratchet.storage.database import sqlite_module
-from ratchet.wiring import House, open_house
-
-PASSAGES = 1000
-CALLS = 300
+ALL = {
+    "inside": inside,
+    "cold_start": cold_start,
+    "serve_ingest": serve_ingest,
+    "serve_feedback": serve_feedback,
+    "gateway": gateway,
+}
 
 
-def main() -> None:
-    """Run everything and print a line each."""
-    imports()
-    with tempfile.TemporaryDirectory() as folder:
-        house = open_house(Settings.read({}, Path(folder) / "bench.db"))
-        try:
-            answers(house)
-            capture(house, Path(folder))
-            feedback(house, Path(folder))
-        finally:
-            house.close()
-    votes()
-
-
-def line(what: str, ours: float, floor: float, unit: str) -> None:
-    """One result: ours, the floor, and their ratio."""
-    print(f"{what:<52} {ours:>10.3f} {unit:<8} floor {floor:>10.3f}   ratio {ours / floor:6.2f}")
-
-
-def imports() -> None:
-    """`import ratchet` beside a bare interpreter."""
-
-    def best(code: str) -> float:
-        times = []
-        for _ in range(7):
-            started = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True)
-            times.append(time.perf_counter() - started)
-        return min(times) * 1000
-
-    line("start of python with `import ratchet`", best("import ratchet"), best("pass"), "ms")
-
-
-def p50(call: Callable[[int], object], times: int = CALLS) -> float:
-    """Median milliseconds of one call."""
-    found = []
-    for number in range(times):
-        started = time.perf_counter()
-        call(number)
-        found.append((time.perf_counter() - started) * 1000)
-    return statistics.median(found)
-
-
-def answers(house: House) -> None:
-    """A whole offline answer from 1,000 passages beside the embedding of its question."""
-    app = house.declare("bench", "answer")
-    words = [f"Passage {n} about topic {n % 97} and matter {n % 31}." for n in range(PASSAGES)]
-    house.know(
-        "bench", [Passage(id=f"p{n}", app="bench", title=f"Topic {n}", text=text) for n, text in enumerate(words)]
-    )
-    respond(house.outside, house.bundles, app, house.bases["bench"], "warm up", Context())
-    house.vectors.embed(["warm up the embedder"])
-    embedding = p50(lambda n: house.vectors.embed([f"what is matter {n} about, please"]))
-    whole = p50(
-        lambda n: respond(
-            house.outside, house.bundles, app, house.bases["bench"], f"and matter {n}, what is it", Context()
-        )
-    )
-    line("one answer, embedding included (floor: embedding)", whole, embedding, "ms")
-
-
-def capture(house: House, folder: Path, rows: int = 3000) -> None:
-    """Traces a second through the journal beside plain SQLite at 1,000 rows a commit, both synchronous=FULL."""
-    traces = [_trace(f"c{n}") for n in range(rows)]
-    started = time.perf_counter()
-    writing = [house.store.submit(lambda trace=trace: record_trace(house.outside, trace)) for trace in traces]
-    for done in writing:
-        done.result()
-    ours = rows / (time.perf_counter() - started)
-    line("durable traces a second (ratio: share of the floor)", ours, _plain_sqlite(folder, rows), "1/s")
-
-
-def feedback(house: House, folder: Path) -> None:
-    """One acknowledged feedback beside one committed row of plain SQLite."""
-    house.store.submit(lambda: record_trace(house.outside, _trace("f0"))).result()
-
-    def one(number: int) -> None:
-        given = read_feedback(house.outside, "bench", "f0", user=f"u{number}", thumb="down")
-        house.store.submit(lambda: record_feedback(house.outside, given)).result()
-
-    ours = p50(one)
-    connection = _plain(folder / "floor2.db")
-    floor = p50(lambda number: connection.execute("INSERT INTO rows VALUES (?, ?)", (f"r{number}", "x" * 500)))
-    connection.close()
-    line("one feedback until it is on disk", ours, floor, "ms")
-
-
-def votes(lessons: int = 10_000, labels: int = 77, dimensions: int = 384) -> None:
-    """A vote of 10,000 lessons beside the bare product of the question with all of them."""
-    chance = np.random.default_rng(0)
-    vectors = chance.normal(size=(lessons, dimensions)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    vote = LabelVote(vectors[:labels], vectors, [int(n) for n in chance.integers(0, labels, lessons)])
-    ours = p50(lambda n: vote.ask(vectors[n]))
-    line("vote of 10,000 lessons (floor: one product)", ours, p50(lambda n: vectors @ vectors[n]), "ms")
-
-
-def _trace(identity: str) -> Trace:
-    return Trace(id=identity, app="bench", at=time.time(), input="q" * 200, output="a" * 300)
-
-
-def _plain(path: Path):  # type: ignore[no-untyped-def]
-    connection = sqlite_module().connect(str(path), isolation_level=None)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("CREATE TABLE rows (id TEXT PRIMARY KEY, body TEXT)")
-    return connection
-
-
-def _plain_sqlite(folder: Path, rows: int) -> float:
-    connection = _plain(folder / "floor.db")
-    started = time.perf_counter()
-    for start in range(0, rows, 1000):
-        connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(
-            "INSERT INTO rows VALUES (?, ?)", [(f"r{n}", "x" * 500) for n in range(start, min(start + 1000, rows))]
-        )
-        connection.execute("COMMIT")
-    elapsed = time.perf_counter() - started
-    connection.close()
-    return rows / elapsed
+def main(chosen: list[str]) -> None:
+    """Run those that are named, or all of them, and print a line for each figure."""
+    unknown = [name for name in chosen if name not in ALL]
+    if unknown:
+        raise SystemExit(f"There is no benchmark {unknown[0]}. There are: {', '.join(ALL)}.")
+    heading()
+    for name in chosen or ALL:
+        ALL[name]()
+    heading()
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
