@@ -8,6 +8,8 @@ from ratchet.errors import (
     ProviderError,
     RatchetError,
     StorageError,
+    Unauthorized,
+    Unavailable,
     UnknownName,
 )
 from ratchet.sdk.client import AppFunction, Ratchet
@@ -27,6 +29,8 @@ __all__ = [
     "RatchetError",
     "Reply",
     "StorageError",
+    "Unauthorized",
+    "Unavailable",
     "UnknownName",
     "__version__",
 ]

@@ -4,6 +4,8 @@ RatchetError
 ├── InvalidInput          a value cannot be accepted: wrong type, empty, too long, not finite
 ├── UnknownName           an app, trace, case, lesson or release of that name does not exist
 ├── Conflict              the state does not allow it: already decided, not the live version, not verified
+├── Unauthorized          the key is missing, wrong, or not allowed to do this
+├── Unavailable           the service is away or overloaded; the same call may succeed later
 ├── StorageError          the database cannot be opened, read or written
 ├── EmbedderMismatch      stored vectors were made by another embedder
 ├── LeakageError          a held-out item was about to teach
@@ -35,6 +37,18 @@ class UnknownName(RatchetError):
 
 class Conflict(RatchetError):
     """The present state does not allow the change; nothing was changed."""
+
+
+class Unauthorized(RatchetError):
+    """The key is missing, wrong, expired, or not allowed to do this; nothing was done."""
+
+
+class Unavailable(RatchetError):
+    """The service cannot be reached or takes no more for now; ``retry_after`` is in seconds, where it is known."""
+
+    def __init__(self, what: str, fix: str, *, retry_after: float | None = None) -> None:
+        super().__init__(what, fix)
+        self.retry_after = retry_after
 
 
 class StorageError(RatchetError):

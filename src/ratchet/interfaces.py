@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,9 @@ from ratchet.records.candidate import Candidate
 from ratchet.records.canonical import Json
 from ratchet.records.case import Case
 from ratchet.records.feedback import Feedback, Score
+from ratchet.records.filters import FeedbackFilter, TraceFilter
 from ratchet.records.gate import GateReport
+from ratchet.records.key import Key
 from ratchet.records.lesson import Lesson
 from ratchet.records.passage import Passage
 from ratchet.records.release import Release, ReleaseStatus
@@ -31,6 +33,8 @@ from ratchet.records.trace import Trace
 from ratchet.records.verdict import Verdict
 
 Vector: TypeAlias = NDArray[np.float32]
+Arrival: TypeAlias = Literal["new", "same", "other"]
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -122,7 +126,15 @@ class TraceStore(Protocol):
         """Store it; ``False`` when a trace of that id was there already (nothing is changed then)."""
         ...
 
+    def add_many(self, traces: Sequence[Trace]) -> list[bool]:
+        """Store those whose id is new; for each whether it was."""
+        ...
+
     def get(self, trace_id: str) -> Trace | None: ...
+    def find(self, wanted: TraceFilter) -> list[Trace]:
+        """The traces that fit, newest first."""
+        ...
+
     def many(self, trace_ids: Iterable[str]) -> dict[str, Trace]: ...
     def recent(self, app: str, limit: int) -> list[Trace]:
         """The newest traces, newest first."""
@@ -138,6 +150,15 @@ class FeedbackStore(Protocol):
 
     def add(self, feedback: Feedback) -> bool:
         """Store it; ``False`` for an event id seen before. Per (trace, user, name) the last value stands."""
+        ...
+
+    def add_many(self, events: Sequence[Feedback]) -> list[Arrival]:
+        """Store the new ones; for each whether its id was new, known with the same content, or with other content."""
+        ...
+
+    def get(self, app: str, feedback_id: str) -> Feedback | None: ...
+    def find(self, wanted: FeedbackFilter) -> list[Feedback]:
+        """The feedback that fits, newest first."""
         ...
 
     def scores(self, trace_id: str) -> dict[str, list[Score]]:
@@ -159,6 +180,9 @@ class FeedbackStore(Protocol):
 
     def tallies(self, app: str) -> dict[str, int]: ...
     def quarantine(self, app: str, event_id: str, at: float, reason: str, body: str) -> None: ...
+    def quarantined(self, app: str, limit: int) -> list[tuple[str, float, str, str]]:
+        """Event id, time, reason and body of what could not be processed, newest first."""
+        ...
 
 
 class CaseStore(Protocol):
@@ -169,6 +193,8 @@ class CaseStore(Protocol):
         ...
 
     def get(self, case_id: str) -> Case | None: ...
+    def of_trace(self, trace_id: str) -> Case | None: ...
+    def waiting(self, app: str) -> int: ...
     def opened(self, app: str) -> list[Case]: ...
     def traces_with_case(self, app: str) -> set[str]: ...
     def reserve(self, case_id: str, reviewer: str, now: float, until: float) -> bool:
@@ -190,6 +216,7 @@ class LessonStore(Protocol):
 
     def add(self, lesson: Lesson) -> None: ...
     def get(self, lesson_id: str) -> Lesson | None: ...
+    def of_case(self, case_id: str) -> Lesson | None: ...
     def all(self, app: str) -> list[Lesson]: ...
     def retire(self, lesson_id: str, status: str) -> None: ...
     def bank(self, app: str, version: int) -> list[Lesson]:
@@ -278,6 +305,30 @@ class VectorStore(Protocol):
     def forget(self, fingerprint: str) -> int: ...
 
 
+class KeyStore(Protocol):
+    """Who may call the service, by the hash of a secret; and the secrets that sign feedback tokens."""
+
+    def add(self, key: Key, secret_hash: str) -> None: ...
+    def by_hash(self, secret_hash: str) -> Key | None: ...
+    def all(self) -> list[Key]: ...
+    def revoke(self, key_id: str, at: float) -> Key: ...
+    def token_secrets(self) -> list[tuple[str, float, str]]:
+        """Id, time and secret of those that are valid, oldest first; the last one signs."""
+        ...
+
+    def add_token_secret(self, key_id: str, at: float, secret: str, *, keep: int) -> None: ...
+
+
+class LeaseStore(Protocol):
+    """Who may do a piece of work now."""
+
+    def take(self, name: str, owner: str, now: float, until: float) -> int | None:
+        """Take or renew the lease; its fence, or ``None`` while somebody else holds it."""
+        ...
+
+    def give_back(self, name: str, owner: str) -> None: ...
+
+
 class Store(Protocol):
     """Everything durable, by concern."""
 
@@ -301,6 +352,10 @@ class Store(Protocol):
     def audit(self) -> AuditLog: ...
     @property
     def vectors(self) -> VectorStore: ...
+    @property
+    def keys(self) -> KeyStore: ...
+    @property
+    def leases(self) -> LeaseStore: ...
 
     def transaction(self) -> AbstractContextManager[None]:
         """All calls inside are committed together or not at all; a transaction inside a transaction joins it."""
@@ -308,6 +363,14 @@ class Store(Protocol):
 
     def submit(self, write: Callable[[], T]) -> Future[T]:
         """Run ``write`` on the journal's thread, in a shared commit; the future resolves once it is durable."""
+        ...
+
+    def submit_each(self, handle: Callable[[list[R]], list[T]], record: R) -> Future[T]:
+        """Have ``handle`` write ``record`` in a shared commit, in one call with others that wait for it."""
+        ...
+
+    def depth(self) -> int:
+        """How many writes wait for the journal."""
         ...
 
     def close(self) -> None: ...

@@ -17,6 +17,7 @@ SIGNALS = frozenset(
     {"copy", "dwell_ms", "regenerate", "reformulate", "abandon", "accept", "escalate", "edit", "outcome"}
 )
 LONGEST_CATEGORY = 100
+BAD_STARS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,12 @@ class Feedback:
     correction: str = ""
     comment: str = ""
     signals: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def is_negative(self) -> bool:
+        """Whether it complains: a thumb down, few stars, a flag or a correction."""
+        few = self.stars is not None and self.stars <= BAD_STARS
+        return self.thumb == "down" or few or bool(self.flags) or bool(self.correction)
 
     def as_scores(self) -> tuple[Score, ...]:
         """All of it as named scores, the form in which it is stored and deduplicated."""

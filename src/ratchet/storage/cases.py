@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import func, or_, select, update
 
 from ratchet.errors import Conflict
 from ratchet.records.case import Case
@@ -38,6 +38,19 @@ class Cases:
         with self._access.reading() as connection:
             row = connection.execute(select(tables.cases).where(tables.cases.c.id == case_id)).first()
         return None if row is None else from_row(Case, row)
+
+    def of_trace(self, trace_id: str) -> Case | None:
+        """The case of the trace, if it has one."""
+        with self._access.reading() as connection:
+            row = connection.execute(select(tables.cases).where(tables.cases.c.trace_id == trace_id)).first()
+        return None if row is None else from_row(Case, row)
+
+    def waiting(self, app: str) -> int:
+        """How many cases wait for a verdict."""
+        table = tables.cases
+        query = select(func.count()).select_from(table).where(table.c.app == app, table.c.status == "open")
+        with self._access.reading() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def opened(self, app: str) -> list[Case]:
         """Cases that wait for a verdict, oldest first."""
@@ -105,6 +118,14 @@ class Lessons:
         """The lesson, if there is one of that id."""
         with self._access.reading() as connection:
             row = connection.execute(select(tables.lessons).where(tables.lessons.c.id == lesson_id)).first()
+        return None if row is None else from_row(Lesson, row)
+
+    def of_case(self, case_id: str) -> Lesson | None:
+        """The newest lesson that came of the case, if one did."""
+        table = tables.lessons
+        query = select(table).where(table.c.case_id == case_id).order_by(table.c.at.desc(), table.c.id.desc())
+        with self._access.reading() as connection:
+            row = connection.execute(query).first()
         return None if row is None else from_row(Lesson, row)
 
     def all(self, app: str) -> list[Lesson]:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, exists, func, select, text
+from sqlalchemy import Connection, Row, exists, func, select, text
 
-from ratchet.records.feedback import Feedback, Score
+from ratchet.interfaces import Arrival
+from ratchet.records.feedback import BAD_STARS, Feedback, Score
+from ratchet.records.filters import FeedbackFilter
 from ratchet.records.trace import Trace
 from ratchet.storage import tables
-from ratchet.storage.rows import Access, from_row, insert_new, insert_or_replace, to_row
+from ratchet.storage.bulk import as_json, existing, insert_rows
+from ratchet.storage.rows import Access, from_row, insert_or_replace, within
 
 GOOD_STARS = 4
-BAD_STARS = 2
 
 _ADD_TO_TALLY = text(
     "INSERT INTO tallies (app, outcome, count) VALUES (:app, :outcome, :amount)"
@@ -30,18 +34,50 @@ class FeedbackEvents:
 
     def add(self, feedback: Feedback) -> bool:
         """Store the event and its scores; ``False`` for an event id seen before."""
-        row = {"app": feedback.app, "id": feedback.id, "trace_id": feedback.trace_id, "at": feedback.at,
-               "user": feedback.user, "body": to_row(feedback)}  # fmt: skip
+        return self.add_many([feedback])[0] == "new"
+
+    def add_many(self, events: Sequence[Feedback]) -> list[Arrival]:
+        """Store those that are new, in order; what each one was."""
         with self._access.transaction() as connection:
-            if not insert_new(connection, tables.feedback, row):
-                return False
-            for score in feedback.as_scores():
-                standing = {"app": feedback.app, "trace_id": feedback.trace_id, "user": feedback.user,
-                            "feedback_id": feedback.id, "at": feedback.at, **_score_columns(score)}  # fmt: skip
-                insert_or_replace(connection, tables.scores, standing)
-            waiting = {"trace_id": feedback.trace_id, "app": feedback.app, "at": feedback.at}
-            insert_new(connection, tables.unassessed, waiting)
-        return True
+            known = self._bodies(connection, events)
+            arrivals: list[Arrival] = []
+            fresh: list[Feedback] = []
+            for event in events:
+                before = known.setdefault((event.app, event.id), event)
+                if before is event:
+                    fresh.append(event)
+                arrivals.append("new" if before is event else "same" if _says_the_same(before, event) else "other")
+            _insert(connection, fresh)
+        return arrivals
+
+    def _bodies(self, connection: Connection, events: Sequence[Feedback]) -> dict[tuple[str, str], Feedback]:
+        rows = existing(connection, tables.feedback, "id", (event.id for event in events))
+        return {(row.app, row.id): msgspec.convert(row.body, Feedback) for row in rows}
+
+    def find(self, wanted: FeedbackFilter) -> list[Feedback]:
+        """The events that fit, newest first."""
+        table = tables.feedback
+        query = select(table.c.body).order_by(table.c.at.desc(), table.c.id.desc()).limit(wanted.limit)
+        for column in ("app", "trace_id", "user", "negative"):
+            value = getattr(wanted, column)
+            if value not in ("", None):
+                query = query.where(table.c[column] == value)
+        if wanted.name:
+            score = tables.scores
+            query = query.where(exists().where(score.c.feedback_id == table.c.id, score.c.name == wanted.name))
+        query = query.where(*within(table, wanted.since, wanted.until, wanted.before))
+        with self._access.reading() as connection:
+            return [msgspec.convert(body, Feedback) for body in connection.execute(query).scalars()]
+
+    def get(self, app: str, feedback_id: str) -> Feedback | None:
+        """The event of that id; an empty ``app`` takes the first there is."""
+        table = tables.feedback
+        query = select(table.c.body).where(table.c.id == feedback_id).order_by(table.c.app)
+        if app:
+            query = query.where(table.c.app == app)
+        with self._access.reading() as connection:
+            body = connection.execute(query).scalar()
+        return None if body is None else msgspec.convert(body, Feedback)
 
     def scores(self, trace_id: str) -> dict[str, list[Score]]:
         """The standing scores of the trace, by user; what another app said of its id does not count."""
@@ -113,16 +149,36 @@ class FeedbackEvents:
         with self._access.transaction() as connection:
             insert_or_replace(connection, tables.quarantine, row)
 
+    def quarantined(self, app: str, limit: int) -> list[tuple[str, float, str, str]]:
+        """Event id, time, reason and body of what could not be processed, newest first."""
+        table = tables.quarantine
+        query = select(table).where(table.c.app == app).order_by(table.c.at.desc(), table.c.event_id).limit(limit)
+        with self._access.reading() as connection:
+            return [(row.event_id, row.at, row.reason, row.body) for row in connection.execute(query)]
 
-def _score_columns(score: Score) -> dict[str, Any]:
+
+def _insert(connection: Connection, events: Sequence[Feedback]) -> None:
+    rows = [(e.app, e.id, e.trace_id, e.at, e.user, as_json(e), e.is_negative) for e in events]
+    insert_rows(connection, tables.feedback, rows)
+    standing = [row for event in events for row in _score_rows(event)]
+    insert_rows(connection, tables.scores, standing, conflict="replace")
+    # The first feedback that waits decides a trace's place in the queue: what waits already stays as it is.
+    waiting = [(event.trace_id, event.app, event.at) for event in events]
+    insert_rows(connection, tables.unassessed, waiting, conflict="keep")
+
+
+def _says_the_same(one: Feedback, other: Feedback) -> bool:
+    return replace(one, at=0.0) == replace(other, at=0.0)
+
+
+def _score_rows(event: Feedback) -> list[tuple[Any, ...]]:
     """A number for numeric and boolean scores, words for the others."""
-    is_text = isinstance(score.value, str)
-    return {
-        "name": score.name,
-        "kind": score.kind,
-        "number": None if is_text else float(score.value),
-        "words": score.value if is_text else None,
-    }
+    rows = []
+    for score in event.as_scores():
+        words = score.value if isinstance(score.value, str) else None
+        number = None if words is not None else float(score.value)
+        rows.append((event.trace_id, event.user, score.name, event.app, score.kind, number, words, event.id, event.at))
+    return rows
 
 
 def _score(row: Row[Any]) -> Score:

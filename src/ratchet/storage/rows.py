@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Connection, Row, Table
+from sqlalchemy import Connection, Row, Table, and_, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
@@ -33,6 +33,19 @@ def from_row(kind: type[T], row: Row[Any]) -> T:
     """The record of type ``kind`` that ``row`` holds."""
     # SQLAlchemy's column names are a subclass of str, which msgspec does not take for a key.
     return msgspec.convert({f"{name}": value for name, value in row._mapping.items()}, kind)
+
+
+def within(table: Table, since: float | None, until: float | None, before: tuple[float, str] | None) -> list[Any]:
+    """Conditions on a table with ``at`` and ``id``: a span of time, and what comes after a page's last row."""
+    found: list[Any] = []
+    if since is not None:
+        found.append(table.c.at >= since)
+    if until is not None:
+        found.append(table.c.at < until)
+    if before is not None:
+        at, row_id = before
+        found.append(or_(table.c.at < at, and_(table.c.at == at, table.c.id < row_id)))
+    return found
 
 
 def insert_new(connection: Connection, table: Table, row: Mapping[str, Any]) -> bool:

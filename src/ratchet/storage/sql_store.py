@@ -13,11 +13,13 @@ from ratchet.storage.cases import Cases, Lessons
 from ratchet.storage.database import Database
 from ratchet.storage.feedback import FeedbackEvents
 from ratchet.storage.journal import Journal
+from ratchet.storage.keys import Keys, Leases
 from ratchet.storage.knowledge import Knowledge, Suites, Vectors
 from ratchet.storage.releases import Releases
 from ratchet.storage.rows import Access
 from ratchet.storage.traces import Apps, Traces
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -37,6 +39,8 @@ class SqlStore:
         self.releases = Releases(access)
         self.audit = Audit(access)
         self.vectors = Vectors(access)
+        self.keys = Keys(access)
+        self.leases = Leases(access)
         self._journal = Journal(database)
 
     @classmethod
@@ -53,6 +57,14 @@ class SqlStore:
     def submit(self, write: Callable[[], T]) -> Future[T]:
         """Run ``write`` in a shared commit; the future resolves once it is durable."""
         return self._journal.submit(write)
+
+    def submit_each(self, handle: Callable[[list[R]], list[T]], record: R) -> Future[T]:
+        """Have ``handle`` write ``record`` in a shared commit, together with others that wait for the same handle."""
+        return self._journal.submit_each(handle, record)
+
+    def depth(self) -> int:
+        """How many writes wait for the journal."""
+        return self._journal.depth()
 
     def close(self) -> None:
         """Write what waits, then close the file."""

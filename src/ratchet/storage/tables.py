@@ -20,6 +20,8 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
+    text,
 )
 
 NAMES = {
@@ -70,6 +72,10 @@ traces = Table(
     Column("influences", JSON, nullable=False),
     Column("latency_ms", Float),
     Column("cost", Float),
+    Column("history", JSON, nullable=False, server_default=text("'[]'")),
+    Column("model", Text, nullable=False, server_default=text("''")),
+    Column("input_tokens", Integer),
+    Column("output_tokens", Integer),
     Index(None, "app", "at"),
 )
 
@@ -94,7 +100,10 @@ feedback = Table(
     _at(),
     Column("user", Text, nullable=False),
     Column("body", JSON, nullable=False),
+    Column("negative", Boolean, nullable=False, server_default=false()),
     Index(None, "trace_id"),
+    Index(None, "app", "at"),
+    Index(None, "app", "negative", "at"),
 )
 
 scores = Table(
@@ -307,4 +316,36 @@ audit = Table(
     Column("details", Text, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False, unique=True),
+)
+
+keys = Table(
+    "keys",
+    metadata,
+    _id(),
+    Column("name", String(100), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("apps", JSON, nullable=False),
+    Column("origins", JSON, nullable=False),
+    _at(),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+)
+
+token_secrets = Table(
+    "token_secrets",
+    metadata,
+    _id(),
+    _at(),
+    Column("secret", String(64), nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("until", Float, nullable=False),
+    Column("fence", Integer, nullable=False),
 )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from ratchet.errors import UnknownName
 from ratchet.records.app import App
 from ratchet.records.assessment import Assessment
+from ratchet.records.filters import TraceFilter
 from ratchet.records.trace import Trace
 from ratchet.storage import tables
-from ratchet.storage.rows import Access, from_row, insert_new, insert_or_replace, to_row
-
-MOST_IDS_PER_QUERY = 500
+from ratchet.storage.bulk import as_json, existing, insert_rows
+from ratchet.storage.rows import Access, from_row, insert_or_replace, to_row, within
 
 
 class Apps:
@@ -51,8 +52,35 @@ class Traces:
 
     def add(self, trace: Trace) -> bool:
         """Store the trace; ``False`` when its id was there already."""
+        return self.add_many([trace])[0]
+
+    def add_many(self, traces: Sequence[Trace]) -> list[bool]:
+        """Store those whose id is new; for each whether it was."""
         with self._access.transaction() as connection:
-            return insert_new(connection, tables.traces, to_row(trace))
+            seen = {row.id for row in existing(connection, tables.traces, "id", (trace.id for trace in traces))}
+            new: list[bool] = []
+            for trace in traces:
+                new.append(trace.id not in seen)
+                seen.add(trace.id)
+            fresh = [_row(trace) for trace, is_new in zip(traces, new, strict=True) if is_new]
+            insert_rows(connection, tables.traces, fresh)
+        return new
+
+    def find(self, wanted: TraceFilter) -> list[Trace]:
+        """The traces that fit, newest first."""
+        table = tables.traces
+        query = select(table).order_by(table.c.at.desc(), table.c.id.desc()).limit(wanted.limit)
+        if wanted.app:
+            query = query.where(table.c.app == wanted.app)
+        for name in ("user", "session", "segment"):
+            if getattr(wanted, name):
+                query = query.where(table.c.context[name].as_string() == getattr(wanted, name))
+        if wanted.words:
+            like = f"%{wanted.words.replace('~', '~~').replace('%', '~%').replace('_', '~_')}%"
+            query = query.where(or_(table.c.input.like(like, escape="~"), table.c.output.like(like, escape="~")))
+        query = query.where(*within(table, wanted.since, wanted.until, wanted.before))
+        with self._access.reading() as connection:
+            return [from_row(Trace, row) for row in connection.execute(query).all()]
 
     def get(self, trace_id: str) -> Trace | None:
         """The trace, if it has arrived."""
@@ -60,14 +88,9 @@ class Traces:
 
     def many(self, trace_ids: Iterable[str]) -> dict[str, Trace]:
         """Those of the traces that have arrived, by id."""
-        wanted = list(dict.fromkeys(trace_ids))
-        found: dict[str, Trace] = {}
         with self._access.reading() as connection:
-            for start in range(0, len(wanted), MOST_IDS_PER_QUERY):
-                some = wanted[start : start + MOST_IDS_PER_QUERY]
-                rows = connection.execute(select(tables.traces).where(tables.traces.c.id.in_(some))).all()
-                found.update((row.id, from_row(Trace, row)) for row in rows)
-        return found
+            rows = existing(connection, tables.traces, "id", trace_ids)
+        return {row.id: from_row(Trace, row) for row in rows}
 
     def recent(self, app: str, limit: int) -> list[Trace]:
         """The newest traces of the app, newest first."""
@@ -96,3 +119,12 @@ class Traces:
         with self._access.reading() as connection:
             row = connection.execute(query).first()
         return None if row is None else from_row(Assessment, row)
+
+
+def _row(trace: Trace) -> tuple[Any, ...]:
+    """The trace in the order of the table's columns."""
+    return (
+        trace.id, trace.app, trace.at, trace.input, trace.output, as_json(trace.context), trace.release, trace.source,
+        trace.confidence, trace.passage_id, as_json(trace.influences), trace.latency_ms, trace.cost,
+        as_json(trace.history), trace.model, trace.input_tokens, trace.output_tokens,
+    )  # fmt: skip

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, inspect, text
 
 from ratchet.errors import StorageError
 
-HEAD = "0001"
+HEAD = "0002"
 
 
 def upgrade(engine: Engine, path: Path) -> None:
