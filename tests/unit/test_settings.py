@@ -49,3 +49,11 @@ def test_an_address_is_no_file() -> None:
 def test_settings_do_not_change_after_they_were_read() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings.read({}).store = Path("other.db")  # type: ignore[misc]
+
+
+def test_a_ratchet_toml_in_the_current_folder_is_not_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ratchet.toml").write_text("[service]\nport = 1\n[store]\nfile = 'other.db'\n")
+    monkeypatch.chdir(tmp_path)
+    assert Settings.read({}) == Settings(cache=Path.home() / ".cache" / "ratchet")
