@@ -1,0 +1,1 @@
+"""Reads what OpenTelemetry exporters send: traces, messages in log records, and evaluations."""

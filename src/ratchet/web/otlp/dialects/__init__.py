@@ -1,0 +1,1 @@
+"""The ways in which instrumentations write down what was asked and what was answered."""
