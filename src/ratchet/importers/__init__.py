@@ -1,0 +1,1 @@
+"""Brings traces and feedback over from other tools' exports and servers."""
