@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 class Reply(str):
     """The answer. It is a ``str``; ``id`` names its trace, ``release`` is the number of the release that made it
-    (0 for the bare base), ``source`` says who decided, ``influences`` are the learned items that took part."""
+    (0 for the bare base), ``source`` says who decided, ``influences`` are the learned items that took part.
+    ``feedback_token`` lets a browser give feedback on it without a key; only the service gives it out."""
 
     id: str
     release: int
@@ -19,9 +20,10 @@ class Reply(str):
     confidence: float | None
     passage_id: str
     influences: tuple[Influence, ...]
+    feedback_token: str
 
     @classmethod
-    def of(cls, trace: Trace) -> Reply:
+    def of(cls, trace: Trace, feedback_token: str = "") -> Reply:
         """The reply that ``trace`` records."""
         reply = cls(trace.output)
         reply.id = trace.id
@@ -30,6 +32,7 @@ class Reply(str):
         reply.confidence = trace.confidence
         reply.passage_id = trace.passage_id
         reply.influences = trace.influences
+        reply.feedback_token = feedback_token
         return reply
 
 
