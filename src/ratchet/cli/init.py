@@ -28,7 +28,7 @@ def init(
 
     made = write_project(folder)
     console.print(f"Made in {folder.resolve()}:", markup=False)
-    for path in made:
+    for path in sorted(made):
         console.print(f"  {path.as_posix()}", markup=False)
     console.print("\nNext:", style="bold")
     if folder.resolve() != Path().resolve():
