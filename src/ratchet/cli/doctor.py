@@ -76,6 +76,7 @@ def _examine_project(
     yield finding
     yield from store.check(settings.store)
     yield from project.against_store(settings, fingerprint)
+    yield from store.access(settings.store, settings.service.host)
     yield machine.disk(settings.store.parent)
     yield machine.clock(settings.store)
     yield from network.providers(settings, environment, online=online)

@@ -16,14 +16,18 @@ from ratchet.cli.checks.finding import Finding, fail, ok, warn
 from ratchet.cli.checks.machine import sqlite_module
 
 FIRST_BYTES = b"SQLite format 3\0"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+VALID_KEYS = "SELECT count(*) FROM keys WHERE kind = 'secret' AND revoked_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What a store says of itself: its schema (empty where it has none), and the kind and embedder of every app."""
+    """What a store says of itself: its schema (empty where it has none), the kind and embedder of every app, and how
+    many secret keys are not revoked."""
 
     schema: str
     apps: dict[str, tuple[str, str]]
+    keys: int = 0
 
 
 def newest_schema() -> str:
@@ -87,6 +91,21 @@ def schema(path: Path) -> Finding:
     return ok("schema", f"{found}, the newest")
 
 
+def access(path: Path, host: str) -> Iterator[Finding]:
+    """Whether anybody can call a service that is to be reached from elsewhere; nothing to say on loopback."""
+    if host in LOOPBACK:
+        return
+    try:
+        keys = look(path).keys if path.is_file() else 0
+    except ValueError:
+        return  # the check of the schema says so
+    if keys:
+        yield ok("keys", f"{keys} secret, not revoked")
+    else:
+        what = f"The service is to listen at {host}, and there is no key: every request will be refused."
+        yield warn("keys", what, "Make one with `ratchet keys`, or set host to 127.0.0.1, where none is needed.")
+
+
 def look(path: Path) -> Look:
     """What the store says of itself; raises ``ValueError`` where it cannot be read."""
     module = sqlite_module()
@@ -100,6 +119,7 @@ def look(path: Path) -> Look:
             return Look(
                 schema=str(version[0]) if version else "",
                 apps={name: (kind, embedder) for name, kind, embedder in rows},
+                keys=connection.execute(VALID_KEYS).fetchone()[0] if "keys" in tables else 0,
             )
     except module.Error as error:
         raise ValueError(str(error)) from None

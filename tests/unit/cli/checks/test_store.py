@@ -64,6 +64,22 @@ def test_a_store_whose_owner_was_cut_off_is_told(path: Path) -> None:
     assert "cut off" in checks.owner(path).what
 
 
+def test_a_service_for_others_needs_a_key(path: Path, tmp_path: Path) -> None:
+    assert list(checks.access(path, "127.0.0.1")) == []
+    assert [finding.state for finding in checks.access(path, "0.0.0.0")] == ["warn"]
+    assert [finding.state for finding in checks.access(tmp_path / "new.db", "0.0.0.0")] == ["warn"]
+    columns = "id, name, kind, scopes, apps, origins, at, revoked_at, secret_hash"
+    edit(path, f"INSERT INTO keys ({columns}) VALUES ('a', 'old', 'secret', '[]', '[]', '[]', 1, 2, 'x')")
+    edit(path, f"INSERT INTO keys ({columns}) VALUES ('b', 'page', 'browser', '[]', '[]', '[]', 1, NULL, 'y')")
+    assert [finding.state for finding in checks.access(path, "0.0.0.0")] == ["warn"]
+    edit(path, f"INSERT INTO keys ({columns}) VALUES ('c', 'new', 'secret', '[]', '[]', '[]', 1, NULL, 'z')")
+    assert [(finding.state, finding.what) for finding in checks.access(path, "0.0.0.0")] == [
+        ("ok", "1 secret, not revoked")
+    ]
+    (tmp_path / "text.db").write_text("words " * 1000)
+    assert list(checks.access(tmp_path / "text.db", "0.0.0.0")) == []
+
+
 def test_a_store_that_is_not_there_yet_is_not_made(tmp_path: Path) -> None:
     assert states(tmp_path / "new.db") == {"store": "ok"}
     assert states(tmp_path / "no" / "new.db") == {"store": "fail"}
