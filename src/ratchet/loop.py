@@ -12,10 +12,12 @@ from ratchet.errors import Conflict
 from ratchet.interfaces import Outside
 from ratchet.records.app import App
 from ratchet.records.candidate import Candidate
+from ratchet.records.case import Case
 from ratchet.records.gate import GateReport
 from ratchet.records.plan import ChangePlan
 from ratchet.records.release import Release
-from ratchet.stages.enrich.enrichment import Enriched, enrich
+from ratchet.stages.capture.batch import Intake, Prepared, Taken
+from ratchet.stages.enrich.enrichment import Enriched, enrich, enrich_trace
 from ratchet.stages.enrich.escalate import EscalationRules
 from ratchet.stages.gate import suites, traffic
 from ratchet.stages.gate.decide import Contest, evaluate, is_contained
@@ -56,6 +58,14 @@ class TurnReport:
         return f"Candidate {self.candidate.id} was {self.candidate.status}. {self.gate.reason}"
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What became of one captured row, and the case that it opened or joined."""
+
+    taken: Taken
+    case: Case | None
+
+
 @dataclass(slots=True)
 class Loop:
     """The loop of one store: what a turn needs, and what it remembers between turns."""
@@ -64,11 +74,37 @@ class Loop:
     bundles: Bundles
     plan: ChangePlan = field(default_factory=ChangePlan)
     rules: EscalationRules = field(default_factory=EscalationRules)
+    plans: dict[str, ChangePlan] = field(default_factory=dict)
+    rules_of_apps: dict[str, EscalationRules] = field(default_factory=dict)
     evaluation: Evaluation = field(init=False)
+    intake: Intake = field(init=False)
     _loaded: tuple[str, Contest] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.evaluation = Evaluation(self.outside.vectors.embed)
+        self.intake = Intake(self.outside)
+
+    def plan_of(self, app: str) -> ChangePlan:
+        """The change plan of an app: its own, or the one for all."""
+        return self.plans.get(app, self.plan)
+
+    def rules_of(self, app: str) -> EscalationRules:
+        """The escalation rules of an app: its own, or those for all."""
+        return self.rules_of_apps.get(app, self.rules)
+
+    def take(self, waiting: list[Prepared]) -> list[list[Heard]]:
+        """Store captured rows, and judge the traces that people just complained about in the same transaction, so
+        that whoever complained learns at once whether a person will look."""
+        with self.outside.store.transaction():
+            return [[self._heard(row) for row in rows] for rows in self.intake.write(waiting)]
+
+    def _heard(self, taken: Taken) -> Heard:
+        feedback = taken.feedback
+        if feedback is None or not feedback.is_negative or self.outside.store.traces.get(feedback.trace_id) is None:
+            return Heard(taken, None)
+        return Heard(
+            taken, enrich_trace(self.outside, feedback.app, feedback.trace_id, self.rules_of(feedback.app)).case
+        )
 
     def turn(self, app_name: str, progress: Progress | None = None, *, now: bool = False) -> TurnReport:
         """Enrich what came in, learn from what was reviewed, and release it if it passes.
@@ -76,7 +112,7 @@ class Loop:
         With ``now``, reviewers are asked to compare even when little is new.
         """
         app = self.outside.store.apps.get(app_name)
-        enriched = enrich(self.outside, app.name, self.rules)
+        enriched = enrich(self.outside, app.name, self.rules_of(app.name))
         active = self.outside.store.releases.active(app.name)
         suites.refresh(self.outside, app, active)
         candidate = self._waiting_candidate(app, active)
@@ -105,7 +141,7 @@ class Loop:
                 "Run a turn: it drafts a new one.",
             )
         contest = self._loaded_contest(app, candidate)
-        report = evaluate(outside, contest, self.plan, self.evaluation, progress)
+        report = evaluate(outside, contest, self.plan_of(app.name), self.evaluation, progress)
         record_decision(outside, candidate, report)
         if report.decision != "pass":
             return report, None
@@ -139,19 +175,18 @@ class Loop:
         last = candidates[-1]
         if _content(last) != _content(draft) or last.status not in ("rejected", "held"):
             return False
-        recent = self.outside.store.traces.recent(draft.app, self.plan.anchor_sample)
-        renewed = len(recent) == self.plan.anchor_sample and recent[-1].at > last.at
+        sampled = self.plan_of(draft.app).anchor_sample
+        recent = self.outside.store.traces.recent(draft.app, sampled)
+        renewed = len(recent) == sampled and recent[-1].at > last.at
         return last.status == "rejected" or not renewed
 
     def _admit(self, app: App, draft: Candidate, *, now: bool) -> Candidate | None:
         """Begin the evaluation of a draft: choose the recent requests to compare on, and ask reviewers about those
         whose answers differ. A contained change needs no reviewers; any other waits until there is enough that is
         new to be worth their time (``None``)."""
-        contest = self._contest(app, draft)
-        sample = traffic.draw(
-            self.outside, contest.old, contest.new, contest.bank, self.evaluation, self.plan, draft.id
-        )
-        ask = bool(sample.to_review) and not is_contained(self.outside, contest, sample, self.plan, self.evaluation)
+        contest, plan = self._contest(app, draft), self.plan_of(app.name)
+        sample = traffic.draw(self.outside, contest.old, contest.new, contest.bank, self.evaluation, plan, draft.id)
+        ask = bool(sample.to_review) and not is_contained(self.outside, contest, sample, plan, self.evaluation)
         if ask and not now and not self._worth_asking(app, len(contest.bank)):
             return None
         candidate = replace(draft, sampled=sample.trace_ids, status="evaluating")
@@ -169,7 +204,8 @@ class Loop:
         if candidates:
             last = candidates[-1]
             then = len(self.bundles.bank(app.name, last.parent)) + len(last.added) - len(last.removed)
-        return abs(lessons - then) >= max(self.plan.review_minimum, self.plan.review_growth * then)
+        plan = self.plan_of(app.name)
+        return abs(lessons - then) >= max(plan.review_minimum, plan.review_growth * then)
 
     def _contest(self, app: App, candidate: Candidate) -> Contest:
         old = self.bundles.of_release(app, candidate.parent)

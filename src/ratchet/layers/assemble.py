@@ -29,4 +29,5 @@ def assemble(
     if app.kind != "classify":
         layers.append(retrieval.build(app, passages, lessons if "retrieval" in learning else (), embed))
     layers.append(examples.build(app, lessons if "examples" in learning else (), embed))
-    return Bundle(app, number, base, tuple(layers), frozenset(lesson.id for lesson in lessons))
+    bare = app.kind != "classify" and not passages and not lessons
+    return Bundle(app, number, base, tuple(layers), frozenset(lesson.id for lesson in lessons), bare)

@@ -11,17 +11,18 @@ from ratchet.records.app import App
 from ratchet.records.canonical import Json
 from ratchet.records.lesson import Lesson
 from ratchet.records.passage import Passage
-from ratchet.records.trace import Context, Influence, Source
+from ratchet.records.trace import Context, Influence, Source, Turn
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question to an app, with its unit vector."""
+    """One question to an app, with its unit vector; ``history`` holds the turns before it."""
 
     app: App
     text: str
     vector: Vector
     context: Context = field(default_factory=Context)
+    history: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,17 @@ class Learned:
     reviewed: Lesson | None = None
     release: int = 0
 
-    def messages(self, question: str) -> list[dict[str, str]]:
-        """Chat messages for a language model: the prompt, what was learned as delimited data, then the question."""
-        content = [block for block in (self._passage_block(), self._example_block()) if block]
-        content.append(f"Question:\n{question}")
-        messages = [{"role": "user", "content": "\n\n".join(content)}]
+    def messages(self, question: str, history: Sequence[Turn] = ()) -> list[dict[str, str]]:
+        """Chat messages for a language model: the prompt, earlier turns, what was learned as delimited data, and the
+        question. With nothing learned the question stands alone, word for word."""
+        earlier = [{"role": turn.role, "content": turn.text} for turn in history]
+        messages = [*earlier, {"role": "user", "content": self.placed(question)}]
         return [{"role": "system", "content": self.prompt}, *messages] if self.prompt else messages
+
+    def placed(self, question: str) -> str:
+        """The question below what was learned for it."""
+        content = [block for block in (self._passage_block(), self._example_block()) if block]
+        return "\n\n".join([*content, f"Question:\n{question}"]) if content else question
 
     def _passage_block(self) -> str:
         if not self.passages:
@@ -137,24 +143,37 @@ class LayerState(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A release, loaded: its layers in order, above its base. ``lesson_ids`` are all lessons they read."""
+    """A release, loaded: its layers in order, above its base. ``lesson_ids`` are all lessons they read; ``is_bare``
+    says that there is nothing in them, so that a request passes unchanged."""
 
     app: App
     number: int
     base: Answerer
     layers: tuple[LayerState, ...]
     lesson_ids: frozenset[str] = frozenset()
+    is_bare: bool = False
 
 
 def answer(bundle: Bundle, request: Request) -> tuple[Answer, Learned]:
     """Answer ``request`` as ``bundle`` would: evaluation, serving, shadow and canary all pass through here."""
+    learned = before(bundle, request)
+    reply = reviewed_answer(learned) or _from_base(bundle.base, request, learned)
+    return after(bundle, request, learned, reply), learned
+
+
+def before(bundle: Bundle, request: Request) -> Learned:
+    """What the release knows about the request: the first half of :func:`answer`."""
     learned = Learned(prompt=bundle.app.prompt, release=bundle.number)
     for layer in bundle.layers:
         learned = layer.before(request, learned)
-    reply = _reviewed_answer(learned) or _from_base(bundle.base, request, learned)
+    return learned
+
+
+def after(bundle: Bundle, request: Request, learned: Learned, reply: Answer) -> Answer:
+    """The answer as the layers let it pass: the second half of :func:`answer`."""
     for layer in bundle.layers:
         reply = layer.after(request, learned, reply)
-    return replace(reply, influences=strongest(reply.influences)), learned
+    return replace(reply, influences=strongest(reply.influences))
 
 
 def _from_base(base: Answerer, request: Request, learned: Learned) -> Answer:
@@ -164,7 +183,7 @@ def _from_base(base: Answerer, request: Request, learned: Learned) -> Answer:
         raise BaseFailed(error) from error
 
 
-def _reviewed_answer(learned: Learned) -> Answer | None:
+def reviewed_answer(learned: Learned) -> Answer | None:
     """The answer a reviewer gave to this very question, if one did; the base is then not asked."""
     lesson = learned.reviewed
     if lesson is None:

@@ -109,4 +109,4 @@ class ChatModel:
 
     def answer(self, request: Request, learned: Learned) -> Answer:
         """What the model says, without surrounding white space (a label must match exactly)."""
-        return Answer(self.endpoint.complete(self.model, learned.messages(request.text)).text.strip())
+        return Answer(self.endpoint.complete(self.model, learned.messages(request.text, request.history)).text.strip())

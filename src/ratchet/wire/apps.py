@@ -142,5 +142,3 @@ class LearnOut(Struct, kw_only=True, frozen=True):
     gathering: int
     assessed: int
     opened: int
-
-

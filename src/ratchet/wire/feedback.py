@@ -30,7 +30,7 @@ class FeedbackIn(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
     at: Seconds | None = None
     user: Words = ""
     scores: dict[str, ScoreValue] = field(default_factory=dict)
-    thumb: Literal["", "up", "down"] | bool = ""
+    thumb: Literal["", "up", "down"] = ""
     stars: Annotated[int, Meta(ge=1, le=5)] | None = None
     flags: Annotated[list[str], Meta(max_length=50)] = field(default_factory=list)
     correction: Text = ""
@@ -103,5 +103,3 @@ class TokenOut(Struct, kw_only=True, frozen=True):
 
     token: str
     expires_at: float
-
-

@@ -69,5 +69,3 @@ class OtlpAck(Struct, kw_only=True, frozen=True, rename="camel"):
     """The answer OTLP prescribes; ``partialSuccess`` says what was refused."""
 
     partial_success: dict[str, int | str] = field(default_factory=dict)
-
-

@@ -123,7 +123,7 @@ def test_a_model_is_shown_the_prompt_then_knowledge_then_examples_then_the_quest
 
 
 def test_with_nothing_learned_a_model_is_shown_the_question_alone() -> None:
-    assert Learned().messages("Why?") == [{"role": "user", "content": "Question:\nWhy?"}]
+    assert Learned().messages("Why?") == [{"role": "user", "content": "Why?"}]
 
 
 def test_a_lesson_without_an_answer_is_no_example() -> None:

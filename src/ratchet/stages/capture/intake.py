@@ -5,28 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from ratchet.errors import InvalidInput
+from ratchet.errors import Conflict, InvalidInput
 from ratchet.interfaces import Outside
 from ratchet.records.feedback import SIGNALS, THUMBS, Feedback, Score, Value
 from ratchet.records.trace import Trace
 from ratchet.stages.capture.validate import usable_id, usable_text
 
 MOST_SCORES = 50
+CONTEXT = ("user", "role", "task_type", "session", "environment", "segment")
 RESERVED = ("thumb", "stars", "correction", "comment")
 Outcome = Literal["stored", "duplicate"]
 
 
 def record_trace(outside: Outside, trace: Trace) -> Outcome:
     """Store a trace; the same id again changes nothing. Raises ``InvalidInput``."""
+    checked_trace(trace)
+    with outside.store.transaction():
+        return _counted(outside, trace.app, outside.store.traces.add(trace))
+
+
+def checked_trace(trace: Trace) -> Trace:
+    """The trace, if every text in it can be stored. Raises ``InvalidInput``."""
     usable_id("trace id", trace.id)
     usable_text("input", trace.input)
     usable_text("output", trace.output, may_be_empty=True)
-    for name in ("user", "role", "task_type", "session", "environment", "segment"):
-        usable_text(name, getattr(trace.context, name), may_be_empty=True)
+    for name in CONTEXT:
+        if text := getattr(trace.context, name):
+            usable_text(name, text, may_be_empty=True)
     for tag in trace.context.tags:
         usable_text("tag", tag)
-    with outside.store.transaction():
-        return _counted(outside, trace.app, outside.store.traces.add(trace))
+    for turn in trace.history:
+        usable_text("role of a turn", turn.role)
+        usable_text("text of a turn", turn.text, may_be_empty=True)
+    for name in ("passage_id", "model"):
+        usable_text(name, getattr(trace, name), may_be_empty=True)
+    for influence in trace.influences:
+        usable_text("influence", influence.id)
+    return trace
 
 
 def read_feedback(
@@ -48,11 +63,34 @@ def read_feedback(
     app that was never declared; nothing is stored then."""
     outside.store.apps.get(app)
     _refuse_other_app(outside, app, trace_id)
+    return checked_feedback(
+        outside, app, trace_id, event_id=event_id, user=user, scores=scores, thumb=thumb, stars=stars, flags=flags,
+        correction=correction, comment=comment, signals=signals,
+    )  # fmt: skip
+
+
+def checked_feedback(
+    outside: Outside,
+    app: str,
+    trace_id: str,
+    *,
+    event_id: str = "",
+    at: float | None = None,
+    user: str = "",
+    scores: Mapping[str, object] | None = None,
+    thumb: object = "",
+    stars: object = None,
+    flags: Iterable[str] = (),
+    correction: str = "",
+    comment: str = "",
+    signals: Mapping[str, object] | None = None,
+) -> Feedback:
+    """The feedback, if every part of it is usable by itself; what it is about is not looked at."""
     feedback = Feedback(
         id=usable_id("event id", event_id) if event_id else outside.ids.new("fb"),
         app=app,
         trace_id=usable_id("trace id", trace_id),
-        at=outside.clock.now(),
+        at=outside.clock.now() if at is None else at,
         user=usable_text("user", user, may_be_empty=True),
         scores=_scores(scores or {}),
         thumb=_thumb(thumb),
@@ -74,9 +112,22 @@ def _refuse_other_app(outside: Outside, app: str, trace_id: str) -> None:
 
 
 def record_feedback(outside: Outside, feedback: Feedback) -> Outcome:
-    """Store checked feedback; it may come before its trace, and the same event id again changes nothing."""
+    """Store checked feedback; it may come before its trace, and the same event id again changes nothing.
+
+    Raises ``Conflict`` when that event id was used for other feedback before.
+    """
     with outside.store.transaction():
-        return _counted(outside, feedback.app, outside.store.feedback.add(feedback))
+        (arrival,) = outside.store.feedback.add_many([feedback])
+        if arrival == "other":
+            raise other_feedback(feedback)
+        return _counted(outside, feedback.app, arrival == "new")
+
+
+def other_feedback(feedback: Feedback) -> Conflict:
+    """The error for an event id that already stands for something else."""
+    return Conflict(
+        f"The event id {feedback.id!r} was used for other feedback before.", "Give every event an id of its own."
+    )
 
 
 def count_rejected(outside: Outside, app: str) -> None:

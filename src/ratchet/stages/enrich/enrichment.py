@@ -27,24 +27,33 @@ def enrich(outside: Outside, app: str, rules: EscalationRules) -> Enriched:
     while trace_ids := outside.store.feedback.unassessed(app, BATCH):
         with outside.store.transaction():
             for trace_id in trace_ids:
-                opened += _enrich_one(outside, app, trace_id, rules)
+                opened += enrich_trace(outside, app, trace_id, rules).is_new
         assessed += len(trace_ids)
     return Enriched(assessed, opened)
 
 
-def _enrich_one(outside: Outside, app: str, trace_id: str, rules: EscalationRules) -> bool:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The case that an assessment opened or joined, if any."""
+
+    case: Case | None
+    is_new: bool
+
+
+def enrich_trace(outside: Outside, app: str, trace_id: str, rules: EscalationRules) -> Judged:
+    """Assess one trace from its standing scores, and open a case where a rule asks for it."""
     store, now = outside.store, outside.clock.now()
     scores = store.feedback.scores(trace_id)
     assessment = assess(trace_id, app, now, scores)
     store.traces.assess(assessment)
     why = reasons(rules, assessment, scores)
     if not why:
-        return False
+        return Judged(None, False)
     case = Case(id=outside.ids.new("case"), app=app, trace_id=trace_id, at=now, reasons=why, reporter=_reporter(scores))
-    is_new = store.cases.open(case)
-    if is_new:
-        store.audit.append(now, "ratchet", "case.opened", app, case.id, {"trace": trace_id, "reasons": list(why)})
-    return is_new
+    if not store.cases.open(case):
+        return Judged(store.cases.of_trace(trace_id), False)
+    store.audit.append(now, "ratchet", "case.opened", app, case.id, {"trace": trace_id, "reasons": list(why)})
+    return Judged(case, True)
 
 
 def _reporter(scores: dict[str, list[Score]]) -> str:

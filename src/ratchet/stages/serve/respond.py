@@ -10,7 +10,7 @@ import numpy as np
 from ratchet.interfaces import Outside
 from ratchet.layers.layer import Answer, Answerer, BaseFailed, Learned, Request, answer
 from ratchet.records.app import App
-from ratchet.records.trace import Context, Trace
+from ratchet.records.trace import Context, Trace, Turn
 from ratchet.stages.serve.bundles import Bundles
 
 logger = logging.getLogger("ratchet.serve")
@@ -24,13 +24,21 @@ class Served:
     answer: Answer
 
 
-def respond(outside: Outside, bundles: Bundles, app: App, base: Answerer, text: str, context: Context) -> Served:
+def respond(
+    outside: Outside,
+    bundles: Bundles,
+    app: App,
+    base: Answerer,
+    text: str,
+    context: Context,
+    history: tuple[Turn, ...] = (),
+) -> Served:
     """Answer with the release in force; when learning fails, with the bare base.
 
     The base's own errors pass through unchanged: they are the caller's to handle.
     """
     started = outside.clock.now()
-    request = Request(app, text, np.zeros(0, np.float32), context)
+    request = Request(app, text, np.zeros(0, np.float32), context, history)
     try:
         request = replace(request, vector=outside.vectors.embed([text])[0])
         bundle = bundles.active(app)
@@ -55,5 +63,7 @@ def respond(outside: Outside, bundles: Bundles, app: App, base: Answerer, text: 
         passage_id=reply.passage_id,
         influences=reply.influences,
         latency_ms=elapsed,
+        history=history,
+        model=base.id.removeprefix("model:") if base.id.startswith("model:") else "",
     )
     return Served(trace, reply)

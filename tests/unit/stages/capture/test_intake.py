@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ratchet.errors import InvalidInput, RatchetError, StorageError, UnknownName
+from ratchet.errors import Conflict, InvalidInput, RatchetError, StorageError, UnknownName
 from ratchet.records.app import App
 from ratchet.records.feedback import SIGNALS, Score
 from ratchet.records.trace import Context, Trace
@@ -205,7 +205,15 @@ def test_a_trace_may_have_an_empty_output_and_full_context(house: House) -> None
 
 def test_the_same_event_again_changes_nothing(house: House) -> None:
     assert give(house, event_id="e1", thumb="up") == "stored"
-    assert give(house, event_id="e1", thumb="down", comment="no") == "duplicate"
+    assert give(house, event_id="e1", thumb="up") == "duplicate"
+    assert house.store.feedback.scores("t1") == {"": [Score("thumb", "up", "categorical")]}
+    assert len(house.store.feedback.history("t1")) == 1
+
+
+def test_an_event_id_that_stands_for_something_else_is_refused_and_changes_nothing(house: House) -> None:
+    give(house, event_id="e1", thumb="up")
+    with pytest.raises(Conflict, match="e1"):
+        give(house, event_id="e1", thumb="down", comment="no")
     assert house.store.feedback.scores("t1") == {"": [Score("thumb", "up", "categorical")]}
     assert len(house.store.feedback.history("t1")) == 1
 
@@ -243,20 +251,26 @@ def test_the_last_value_of_each_user_and_name_stands_and_a_repeated_event_counts
     trace_id = house.outside.ids.new("tr")
     before = house.store.feedback.tallies("support")
     expected: dict[str, dict[str, Any]] = {}
-    seen: set[str] = set()
+    seen: dict[str, Any] = {}
+    refused = 0
     for event, user, scores in events:
-        outcome = give(house, trace_id, event_id=event and f"{event}-{trace_id}", user=user, scores=scores)
-        assert outcome == ("duplicate" if event in seen else "stored")
+        said = {"event_id": event and f"{event}-{trace_id}", "user": user, "scores": scores}
+        if event in seen and seen[event] != (user, scores):
+            with pytest.raises(Conflict):
+                give(house, trace_id, **said)
+            refused += 1
+            continue
+        assert give(house, trace_id, **said) == ("duplicate" if event in seen else "stored")
         if event not in seen:
             expected.setdefault(user, {}).update(scores)
-        seen |= {event} - {""}
+        seen |= {event: (user, scores)} if event else {}
     found = house.store.feedback.scores(trace_id)
     assert {user: {score.name: score.value for score in given} for user, given in found.items()} == expected
     stored = len([event for event, _, _ in events if not event]) + len(seen)
     assert len(house.store.feedback.history(trace_id)) == stored
     after = house.store.feedback.tallies("support")
     assert {name: after.get(name, 0) - before.get(name, 0) for name in ("received", "stored", "duplicate")} == {
-        "received": len(events), "stored": stored, "duplicate": len(events) - stored
+        "received": len(events) - refused, "stored": stored, "duplicate": len(events) - stored - refused
     }  # fmt: skip
 
 
@@ -266,11 +280,12 @@ def test_what_was_received_is_stored_duplicate_rejected_or_quarantined(house: Ho
     record_trace(house.outside, first.trace)
     for number in range(6):
         try:
-            give(house, event_id=f"e{number % 2}", stars=number)
+            give(house, event_id=f"e{number}", stars=number)
         except RatchetError:
             count_rejected(house.outside, "support")
+    give(house, event_id="e1", stars=1)
     tallies = house.store.feedback.tallies("support")
-    assert tallies == {"received": 9, "stored": 4, "duplicate": 4, "rejected": 1}
+    assert tallies == {"received": 10, "stored": 7, "duplicate": 2, "rejected": 1}
     assert tallies["received"] == sum(count for outcome, count in tallies.items() if outcome != "received")
 
 
@@ -293,7 +308,7 @@ def test_acknowledged_feedback_outlives_the_process(open_store: Callable[[], Hou
     give(open_store(), event_id="e1", thumb="down", comment="Wrong.")
     again = open_store()
     assert again.store.feedback.history("t1")[0].comment == "Wrong."
-    assert give(again, event_id="e1", thumb="down") == "duplicate"
+    assert give(again, event_id="e1", thumb="down", comment="Wrong.") == "duplicate"
 
 
 def test_a_store_that_cannot_write_refuses_and_says_so(house: House) -> None:
