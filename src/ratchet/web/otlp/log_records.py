@@ -9,6 +9,7 @@ from ratchet.web.otlp.evaluations import Known
 from ratchet.web.otlp.messages import Exchange
 from ratchet.web.otlp.payload import Event, Value
 from ratchet.web.otlp.received import Call, Refused, make_trace
+from ratchet.wire.limits import LONGEST_ID
 from ratchet.wire.traces import TraceIn
 
 
@@ -38,7 +39,7 @@ def _make(call: Call, exchange: Exchange, default_app: str) -> TraceIn | Refused
     if not exchange.is_whole and call.id:
         missing = "answer" if exchange.asked else "question"
         return Refused(
-            call.id,
+            call.id[:LONGEST_ID],
             f"Its {missing} is not in this request: export all log records of a call together, with a batch delay "
             "(OTEL_BLRP_SCHEDULE_DELAY) longer than the slowest answer, or put the messages on the span.",
         )

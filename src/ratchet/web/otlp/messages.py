@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ import msgspec
 from ratchet.web.otlp.payload import Attributes
 
 _ROLES = {"human": "user", "ai": "assistant", "model": "assistant", "developer": "system", "function": "tool"}
-_TEXT_PARTS = frozenset({"text", "input_text", "output_text", ""})
+# A tuple, not a set: a type may be anything that JSON can hold, which no set can be asked for.
+_TEXT_PARTS = ("text", "input_text", "output_text", "")
 _ONE_TEXT = (
     "input", "question", "query", "prompt", "text", "message", "content",
     "output", "answer", "response", "result",
@@ -62,11 +64,13 @@ def _says(messages: Iterable[Message]) -> bool:
 
 def decoded(value: object) -> object:
     """``value``, or what it means if it is the text of a JSON object or list."""
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+    if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "["):
+        return value
+    for read in (msgspec.json.decode, json.loads):  # the second reads halves of characters too
         try:
-            return msgspec.json.decode(value)
+            return read(value)
         except (ValueError, RecursionError):
-            return value
+            continue
     return value
 
 

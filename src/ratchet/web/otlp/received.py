@@ -93,7 +93,7 @@ def _problem(id: str, app: str, exchange: Exchange, question: str, answer: str) 
         return f"The attribute {OWN_ID} has more than {LONGEST_ID} characters."
     if not app:
         return "It names no app: set ratchet.app or service.name in OTEL_RESOURCE_ATTRIBUTES."
-    if not exchange.asked:
+    if not any(message.text.strip() for message in exchange.asked):
         return "It has an answer and no question."
     if not question.strip():
         return "The last message of the user has no text."

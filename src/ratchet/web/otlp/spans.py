@@ -11,8 +11,9 @@ from ratchet.web.otlp.payload import Attributes, Span
 from ratchet.web.otlp.received import Call, Refused, make_trace
 from ratchet.wire.traces import TraceIn
 
-_MODEL_CALLS = frozenset({"chat", "text_completion", "generate_content"})
-_RUNS = frozenset({"invoke_agent", "invoke_workflow"})
+# Tuples, not sets: an attribute may hold a list, which no set can be asked for.
+_MODEL_CALLS = ("chat", "text_completion", "generate_content")
+_RUNS = ("invoke_agent", "invoke_workflow")
 _MOST_ABOVE = 64
 
 
@@ -84,29 +85,41 @@ class _Tree:
 
     def __init__(self, spans: Sequence[Span]) -> None:
         self._spans = {(span.trace, span.span): span for span in spans if span.trace and span.span}
+        self._read: dict[tuple[str, str], Exchange] = {}
         self._called = {span.trace for span in spans if is_model_call(span.attributes)}
 
     def above(self, span: Span) -> Iterator[Span]:
         """The spans around ``span``, nearest first, as far as this request has them."""
-        for _ in range(_MOST_ABOVE):
-            found = self._spans.get((span.trace, span.parent)) if span.parent else None
+        seen = {span.span}
+        while span.parent not in seen and len(seen) <= _MOST_ABOVE:
+            found = self._spans.get((span.trace, span.parent))
             if found is None:
                 return
             yield found
+            seen.add(found.span)
             span = found
 
     def exchange(self, span: Span) -> Exchange | None:
         """What was said in ``span``; None if it is no trace, empty if the messages are not in it."""
         if is_model_call(span.attributes):
             # A framework and the client below it may both report the call: the outer one is kept.
-            return None if any(map(self._tells, self.above(span))) else _model_exchange(span)
+            return None if any(map(self._tells, self.above(span))) else self._model_exchange(span)
         if is_run(span.attributes) and span.trace not in self._called and self._is_outermost(span):
             exchange = _run_exchange(span)
             return exchange if exchange.is_whole else None
         return None
 
     def _tells(self, span: Span) -> bool:
-        return is_model_call(span.attributes) and not _model_exchange(span).is_empty
+        return is_model_call(span.attributes) and not self._model_exchange(span).is_empty
+
+    def _model_exchange(self, span: Span) -> Exchange:
+        # Read once, however many spans below ask for it; a span without ids is below and above nothing.
+        if not span.trace or not span.span:
+            return _model_exchange(span)
+        key = (span.trace, span.span)
+        if key not in self._read:
+            self._read[key] = _model_exchange(span)
+        return self._read[key]
 
     def _is_outermost(self, span: Span) -> bool:
         chain = [span, *self.above(span)]
