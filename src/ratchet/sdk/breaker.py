@@ -1,4 +1,4 @@
-"""A circuit breaker: after failures in a row, the service is left alone for a while, and then probed once."""
+"""A circuit breaker: after failures in a row the service is left alone, and then probed once."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -179,7 +178,7 @@ class Ratchet:
     ) -> str:
         """Record a request that was answered elsewhere; the id to give feedback on. Never raises and never waits for
         the service: what fails is logged. ``at`` is in seconds since the epoch, now unless given."""
-        identity = trace_id or secrets_id("tr")
+        identity = trace_id or random_id("tr")
         try:
             from ratchet.records.trace import Trace
 
@@ -344,7 +343,7 @@ class Ratchet:
         return time.time() if self._clock is None else self._clock.now()
 
     def _new_id(self, prefix: str) -> str:
-        return secrets_id(prefix) if self._ids is None else self._ids.new(prefix)
+        return random_id(prefix) if self._ids is None else self._ids.new(prefix)
 
     def _declare(self, declared: AppFunction) -> AppFunction:
         declared.check()
@@ -369,9 +368,9 @@ class Ratchet:
             )
 
 
-def secrets_id(prefix: str) -> str:
+def random_id(prefix: str) -> str:
     """An identifier nobody can guess."""
-    return f"{prefix}_{secrets.token_hex(12)}"
+    return f"{prefix}_{os.urandom(12).hex()}"
 
 
 def _service_url(given: str | Path | None, environment: Mapping[str, str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -75,6 +74,8 @@ class Embedded:
         except RatchetError as error:
             return _not_accepted(given["event_id"], error)
         name = app or self._app_of(trace_id)
+        if name not in self._declared:
+            self.flush()  # an app that is only recorded is known once its first trace is on disk
         try:
             feedback = read_feedback(house.outside, name, trace_id, **given)
         except InvalidInput:
@@ -116,6 +117,8 @@ class Embedded:
 
     def queue(self, app: str, count: int) -> list[Case]:
         """At most ``count`` cases, most instructive first."""
+        import random
+
         from ratchet.stages.review import queue
 
         self._enrich(app)
@@ -225,13 +228,12 @@ class Embedded:
         return trace.app
 
     def _recorded(self, house: House, app: App, question: str, context: Context, history: Iterable[Said]) -> Reply:
-        from dataclasses import replace
-
         from ratchet.stages.capture.intake import record_trace
         from ratchet.stages.serve.respond import respond
 
-        served = respond(house.outside, house.bundles, app, house.bases[app.name], question, context)
-        trace = replace(served.trace, history=turns(history))
+        before = turns(history)
+        served = respond(house.outside, house.bundles, app, house.bases[app.name], question, context, before)
+        trace = served.trace
         try:
             house.store.submit(lambda: record_trace(house.outside, trace)).add_done_callback(_log_failure)
         except RatchetError:

@@ -1,4 +1,4 @@
-"""Keeps the service and this process in step: declares apps there, and fetches the releases in force from there."""
+"""Keeps the service and this process in step: declares apps there, fetches the releases in force."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verifies the content of a release and loads it, with the embedder it was made with or with words alone."""
+"""Verifies the content of a release and loads it, with its embedder or with words alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds out what is known about a question: from the service in time, else from the kept release, else nothing."""
+"""Finds out what is known about a question: from the service, the kept release, or not at all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ratchet.providers.lexical_embedder import LexicalEmbedder
 from ratchet.sdk.told import told, untold
 
 if TYPE_CHECKING:
-    from ratchet.records.trace import Context
+    from ratchet.records.trace import Context, Turn
     from ratchet.sdk.api import Api
     from ratchet.sdk.aside import Aside
     from ratchet.sdk.breaker import Breaker
@@ -112,9 +112,9 @@ def answered(known: Known, app_question: Request) -> tuple[Answer, int]:
     return (replace(given, source="fallback") if known.nothing else given), known.bundle.number
 
 
-def request(watched: Watched, question: str, context: Context) -> Request:
+def request(watched: Watched, question: str, context: Context, history: tuple[Turn, ...]) -> Request:
     """The question to the app, its vector not known yet."""
-    return Request(watched.record, question, _NO_VECTOR, context)
+    return Request(watched.record, question, _NO_VECTOR, context, history)
 
 
 class Embedders:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ratchet.sdk")
 REMEMBERED = 10_000
+SAMPLED = {"uncertain", "audit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class Remote:
         except Exception:
             logger.exception("Ratchet cannot be used for %s; answering with nothing learned.", declared.name)
             return _without_ratchet(declared, question)
-        given, number = answered(known, request(watched, question, context))
+        given, number = answered(known, request(watched, question, context, before))
         from ratchet.records.trace import Trace
 
         trace = Trace(
@@ -176,12 +177,13 @@ class Remote:
         return [found.app for found in self.api.apps()]
 
     def cases(self, app: str) -> list[Case]:
-        """Cases that wait, oldest first."""
+        """Cases that wait because of feedback or a gate, oldest first."""
         self.flush()
         waiting = self.api.app(app).waiting
         # The queue keeps a fifth of its places for requests nobody complained about.
         found = self.queue(app, waiting + (waiting + 3) // 4) if waiting else []
-        return sorted(found, key=lambda case: (case.at, case.id))
+        wanted = [case for case in found if set(case.reasons) - SAMPLED]
+        return sorted(wanted, key=lambda case: (case.at, case.id))
 
     def queue(self, app: str, count: int) -> list[Case]:
         """At most ``count`` cases, most instructive first."""
