@@ -57,7 +57,7 @@ def messages(value: object, depth: int = 0) -> list[Turn] | None:
         return _in_object(value, depth)
     if not isinstance(value, list | tuple) or not value:
         return None
-    if len(value) == 1 and isinstance(value[0], list):
+    if len(value) == 1 and isinstance(value[0], list) and _turn(value[0]) is None:
         return messages(value[0], depth + 1)
     turns = [_turn(item) for item in value]
     return [turn for turn in turns if turn is not None] if any(turns) else None
@@ -125,7 +125,7 @@ def parts_text(content: object, depth: int = 0) -> str:
 
 def _text(value: object, names: tuple[str, ...], depth: int) -> str:
     value = decoded(value)
-    if value is None or isinstance(value, str | int | float):
+    if value in (None, [], {}) or isinstance(value, str | int | float):
         return _unquoted(value) if isinstance(value, str) else words(value)
     if depth > _DEEPEST:
         return ""

@@ -21,6 +21,7 @@ OnBytes: TypeAlias = Callable[[int], None]
 LONGEST_ROW = 64 * 1024 * 1024
 LONGEST_CELL = 16 * 1024 * 1024
 _CHUNK = 256 * 1024
+_HEAD = 64 * 1024
 # A string (whose end may not have been read yet), or a bracket.
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
 _UNREADABLE = (OSError, EOFError, zlib.error)
@@ -44,10 +45,10 @@ def rows(path: Path, on_bytes: OnBytes = nothing) -> Iterator[Found]:
             if magic == b"PAR1":
                 yield from _parquet(path, on_bytes)
                 return
-            watched = io.BufferedReader(_Watched(raw, on_bytes), _CHUNK)
+            watched = io.BufferedReader(_Watched(raw, on_bytes), _HEAD)
             plain: io.BufferedReader[Any] = watched
             if magic[:2] == b"\x1f\x8b":
-                plain = io.BufferedReader(gzip.GzipFile(fileobj=watched), _CHUNK)
+                plain = io.BufferedReader(gzip.GzipFile(fileobj=watched), _HEAD)
             yield from _csv(path, plain) if is_csv(path) else _json(path, plain)
     except FileNotFoundError:
         raise InvalidInput(f"There is no file {path}.", "Check the path.") from None
@@ -81,7 +82,7 @@ def _json(path: Path, file: io.BufferedReader[Any]) -> Iterator[Found]:
     start = file.peek(3)[:3]
     if start == b"\xef\xbb\xbf":
         file.read(3)
-    head = file.peek(_CHUNK)[:_CHUNK].lstrip()
+    head = file.peek(_HEAD).lstrip()
     line = head.partition(b"\n")[0].strip()
     spread = line in (b"{", b"[") or (line.startswith(b"{") and line.endswith((b"{", b"[", b",")))
     if head.startswith(b"[") or (head.startswith(b"{") and spread):
@@ -173,7 +174,7 @@ def _object(where: str, text: bytes) -> dict[str, Any] | Skipped:
 
 
 def _csv(path: Path, file: io.BufferedReader[Any]) -> Iterator[Found]:
-    head = file.peek(_CHUNK)[:_CHUNK].partition(b"\n")[0].decode("utf-8", "replace")
+    head = file.peek(_HEAD).partition(b"\n")[0].decode("utf-8", "replace")
     delimiter = max(",;\t|", key=head.count) if head else ","
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
     before = csv.field_size_limit(LONGEST_CELL)

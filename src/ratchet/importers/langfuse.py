@@ -142,7 +142,7 @@ def _score_row(where: str, row: dict[str, Any], app: str) -> Iterator[Row]:
 
 
 def _opinion(row: dict[str, Any], app: str) -> Opinion:
-    trace_id = words(first(row, "traceId", "trace_id", "subject.traceId"))
+    trace_id = words(first(row, "traceId", "trace_id", "subject.traceId", "subject.trace_id"))
     if not trace_id and dig(row, "subject.kind") == "trace":
         trace_id = words(dig(row, "subject.id"))
     if not trace_id:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from ratchet.importers.columns import Columns, chosen
 from ratchet.importers.content import answer, messages, question
@@ -55,8 +54,11 @@ def _rows(path: Path, columns: Columns, found: Iterable[Found], app: str) -> Ite
     for where, row in found:
         if isinstance(row, Skipped):
             yield row
-        else:
+            continue
+        try:
             yield from _Reading(where, row, columns).rows(named, asked=app)
+        except RecursionError:
+            yield Skipped(where, "it is nested too deeply")
 
 
 class _Reading:
@@ -83,7 +85,7 @@ class _Reading:
 
     def _own_id(self, app: str) -> str:
         """An id made of the whole row: rows without one that are alike are one trace."""
-        return stable_id(app, msgspec.json.encode(self._row, order="sorted", enc_hook=str).decode())
+        return stable_id(app, json.dumps(self._row, sort_keys=True, default=str))
 
     def _get(self, role: str) -> Any:
         column = self._columns.roles.get(role)
