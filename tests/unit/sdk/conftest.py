@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,3 +50,22 @@ def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ratchet]:
     else:
         with Ratchet(tmp_path / "ratchet.db", environment=LEXICAL) as loop:
             yield loop
+
+
+def eventually(true: Callable[[], object], within_s: float = 10.0) -> None:
+    """Wait until it is true."""
+    until = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < until, "it never came true"
+        time.sleep(0.01)
+
+
+def teach(loop: Ratchet, question: str, right: str, app: str = "support") -> int:
+    """Ask, complain, review, learn; the number of the release."""
+    reply = loop.answer(app, question, user="u17")
+    assert loop.feedback(reply.id, user="u17", thumb="down", wait_s=10.0).accepted
+    case = next(case for case in loop.cases(app) if case.trace_id == reply.id)
+    loop.decide(case.id, reviewer="Ines", erred=True, answer=right)
+    turn = loop.learn(app, now=True)
+    assert turn.release is not None, turn.summary()
+    return turn.release.number

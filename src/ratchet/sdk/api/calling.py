@@ -116,8 +116,7 @@ class Caller:
                 redirect=False,
             )
         except HTTPError as error:
-            why = " ".join(str(error.args[-1] if error.args else error).split())[:LONGEST_QUOTE]
-            raise Unavailable(f"The service at {self.url} cannot be reached: {why}.", _FIX_REACH) from error
+            raise Unavailable(f"The service at {self.url} cannot be reached: {_why(error)}.", _FIX_REACH) from error
         answer = Answer(
             response.status, {name.lower(): value for name, value in response.headers.items()}, response.data
         )
@@ -134,6 +133,12 @@ class Caller:
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self._key}"} if self._key else {}
+
+
+def _why(error: HTTPError) -> str:
+    """Why the connection failed, without the names of Python objects that urllib3 puts before it."""
+    text = " ".join(str(error.args[-1] if error.args else error).split())
+    return re.sub(r"^<?HTTPS?Connection\S*( object at \w+>)?( port=\d+\))?: ", "", text)[:LONGEST_QUOTE].rstrip(".")
 
 
 def encoded(body: object) -> bytes:
