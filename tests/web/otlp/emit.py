@@ -2,6 +2,7 @@
 
 ``python -m tests.web.otlp.emit RUNS``, with a JSON list of ``[instrumentation, environment]``: each run asks a scripted
 model two questions, the second as a stream, and exports to the ``OTEL_EXPORTER_OTLP_ENDPOINT`` of its environment.
+The model takes ``ANSWER_DELAY_S`` seconds for an answer.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from ratchet.providers.scripted import ScriptedServer
+from ratchet.providers.scripted import Reply, ScriptedServer
 
 FIRST = [
     {"role": "system", "content": "Be short."},
@@ -34,11 +35,15 @@ ANSWERS = ["Within five days.", "Thirty days."]
 
 
 def run(name: str) -> None:
+    delay_s = float(os.environ.get("ANSWER_DELAY_S", "0"))
     tracing, logging = TracerProvider(), LoggerProvider()
     tracing.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     logging.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
     instrument(name, tracing, logging)
-    with ScriptedServer(ANSWERS) as server, openai.OpenAI(base_url=server.base_url, api_key="none") as client:
+    with (
+        ScriptedServer([Reply(text, delay_s=delay_s) for text in ANSWERS]) as server,
+        openai.OpenAI(base_url=server.base_url, api_key="none") as client,
+    ):
         answer = client.chat.completions.create(model="small", messages=FIRST)  # type: ignore[arg-type]
         assert answer.choices[0].message.content == ANSWERS[0]
         stream = client.chat.completions.create(model="small", messages=SECOND, stream=True)  # type: ignore[arg-type]

@@ -9,16 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from ratchet.errors import InvalidInput
-from ratchet.web.otlp.receive import Received, acknowledgement, problem, receive_logs, receive_traces
-
-PATHS: dict[str, Any] = {"/v1/traces": ("traces", receive_traces), "/v1/logs": ("logs", receive_logs)}
+from ratchet.web.otlp.receive import Received, Waiting, acknowledgement, problem, receive_logs, receive_traces
 
 
 class Sink(ThreadingHTTPServer):
     """Listens on a free port of 127.0.0.1; ``url`` is what ``OTEL_EXPORTER_OTLP_ENDPOINT`` wants."""
 
-    def __init__(self) -> None:
+    def __init__(self, waiting: Waiting | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.waiting = waiting
         self.received: list[tuple[str, Received]] = []
         self.problems: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -26,6 +25,13 @@ class Sink(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def receive(self, kind: str, body: bytes, content_type: str, encoding: str) -> Received:
+        """What a service does with a request."""
+        if kind == "traces":
+            return receive_traces(body, content_type, encoding)
+        assert kind == "logs"
+        return receive_logs(body, content_type, encoding, waiting=self.waiting)
 
     def all(self, kind: str = "") -> Received:
         """Everything so far, of traces, of logs, or of both."""
@@ -48,10 +54,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         content_type, encoding = self.headers["Content-Type"], self.headers.get("Content-Encoding", "")
-        kind, receive = PATHS[self.path]
+        kind = self.path.removeprefix("/v1/")
         self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
         try:
-            received = receive(body, content_type, encoding)
+            received = self.server.receive(kind, body, content_type, encoding)
         except InvalidInput as error:
             self.server.problems.append(str(error))
             self._send(400, problem(content_type, str(error)))
@@ -70,9 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_sink() -> Iterator[Sink]:
+def running_sink(waiting: Waiting | None = None) -> Iterator[Sink]:
     """A sink while in the ``with``."""
-    with Sink() as sink:
+    with Sink(waiting) as sink:
         thread = threading.Thread(target=sink.serve_forever, args=(0.01,))
         thread.start()
         try:

@@ -9,12 +9,18 @@ from ratchet.web.otlp.evaluations import Known
 from ratchet.web.otlp.messages import Exchange
 from ratchet.web.otlp.payload import Event, Value
 from ratchet.web.otlp.received import Call, Refused, make_trace
+from ratchet.web.otlp.waiting import Waiting
 from ratchet.wire.limits import LONGEST_ID
 from ratchet.wire.traces import TraceIn
 
 
-def read_traces(events: Iterable[Event], default_app: str) -> tuple[list[TraceIn], list[Refused], Known]:
-    """The traces in log records, what was refused, and which spans they came from."""
+def read_traces(
+    events: Iterable[Event], default_app: str, waiting: Waiting | None
+) -> tuple[list[TraceIn], list[Refused], Known]:
+    """The traces in log records, what was refused, and which spans they came from.
+
+    Half a call is put in ``waiting`` until the other half comes, and refused without it.
+    """
     groups: dict[tuple[str, str], list[Event]] = {}
     for event in events:
         if event.name in genai_events.NAMES:
@@ -22,15 +28,30 @@ def read_traces(events: Iterable[Event], default_app: str) -> tuple[list[TraceIn
     traces: list[TraceIn] = []
     refused: list[Refused] = []
     known = Known()
-    for group in groups.values():
-        call = _call(group)
-        made = _make(call, genai_events.read_events(group), default_app)
+    for key, group in groups.items():
+        together = _together(key, group, waiting)
+        if together is None:
+            continue
+        call = _call(together)
+        made = _make(call, genai_events.read_events(together), default_app)
         if isinstance(made, TraceIn):
             traces.append(made)
             known.made(call, made.app)
         elif made is not None:
             refused.append(made)
     return traces, refused, known
+
+
+def _together(key: tuple[str, str], group: Sequence[Event], waiting: Waiting | None) -> Sequence[Event] | None:
+    """All records of a span so far; None while half of the call is still to come."""
+    if waiting is None or not all(key):
+        return group
+    together = waiting.add(key, group)
+    exchange = genai_events.read_events(together)
+    if exchange.is_whole or exchange.is_empty:
+        waiting.done(key)
+        return together
+    return None
 
 
 def _make(call: Call, exchange: Exchange, default_app: str) -> TraceIn | Refused | None:

@@ -12,8 +12,9 @@ from ratchet.web.otlp.evaluations import read_feedback
 from ratchet.web.otlp.inflate import inflate
 from ratchet.web.otlp.received import Received, Refused
 from ratchet.web.otlp.storable import storable_text
+from ratchet.web.otlp.waiting import Waiting
 
-__all__ = ["Received", "Refused", "acknowledgement", "problem", "receive_logs", "receive_traces"]
+__all__ = ["Received", "Refused", "Waiting", "acknowledgement", "problem", "receive_logs", "receive_traces"]
 
 Kind = Literal["traces", "logs"]
 
@@ -35,13 +36,16 @@ def receive_traces(body: bytes, content_type: str, content_encoding: str, defaul
     return Received(tuple(traces), tuple(feedback), (*refused, *unusable))
 
 
-def receive_logs(body: bytes, content_type: str, content_encoding: str, default_app: str = "") -> Received:
+def receive_logs(
+    body: bytes, content_type: str, content_encoding: str, default_app: str = "", *, waiting: Waiting | None = None
+) -> Received:
     """What an ``ExportLogsServiceRequest`` holds; raises `InvalidInput` for a body that cannot be read.
 
-    ``default_app`` takes what names no app. Log records that are no ``gen_ai`` events are left out.
+    ``default_app`` takes what names no app. Log records that are no ``gen_ai`` events are left out. A question whose
+    answer comes in a later request is refused, or kept in ``waiting`` where that is given.
     """
     found = _READ_EVENTS[_encoding_of(content_type)](inflate(body, content_encoding))
-    traces, refused, known = log_records.read_traces(found, default_app)
+    traces, refused, known = log_records.read_traces(found, default_app, waiting)
     feedback, unusable = read_feedback(found, known, default_app)
     return Received(tuple(traces), tuple(feedback), (*refused, *unusable))
 

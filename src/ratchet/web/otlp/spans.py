@@ -15,6 +15,7 @@ from ratchet.wire.traces import TraceIn
 _MODEL_CALLS = ("chat", "text_completion", "generate_content")
 _RUNS = ("invoke_agent", "invoke_workflow")
 _MOST_ABOVE = 64
+_DIALECTS = (genai_attributes.read_messages, openinference.read_messages, genai_attributes.read_numbered)
 
 
 def is_model_call(attributes: Attributes) -> bool:
@@ -127,12 +128,13 @@ class _Tree:
 
 
 def _model_exchange(span: Span) -> Exchange:
-    return (
-        genai_attributes.read_messages(span.attributes)
-        .filled_from(openinference.read_messages(span.attributes))
-        .filled_from(genai_attributes.read_numbered(span.attributes))
-        .filled_from(genai_events.read_events(span.events))
-        .filled_from(openinference.read_values(span.attributes))
+    exchange = Exchange()
+    for read in _DIALECTS:
+        exchange = exchange.filled_from(read(span.attributes))
+        if exchange.is_whole:
+            return exchange
+    return exchange.filled_from(genai_events.read_events(span.events)).filled_from(
+        openinference.read_values(span.attributes)
     )
 
 
