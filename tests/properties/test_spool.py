@@ -45,8 +45,8 @@ class SpoolBesideAList(RuleBasedStateMachine):
         self.number = 0
         self.spools: list[Spool] = []
 
-    # A spool of 600 bytes has a segment for each row, one of 20,000 has several rows in a segment.
-    @initialize(most=st.sampled_from([600, 3000, 20_000]))
+    # A spool of 600 bytes has a segment for each row, the larger ones have several rows in a segment.
+    @initialize(most=st.sampled_from([600, 20_000, 60_000]))
     def open(self, most: int) -> None:
         self.most = most
         self.reopen()
@@ -133,7 +133,7 @@ class SpoolBesideAList(RuleBasedStateMachine):
         self.spool.abandon()
         self.reopen()
 
-    @rule(kind=kinds, cut=st.integers(1, 400))
+    @rule(kind=kinds, cut=st.one_of(st.integers(1, 60), st.integers(1, 400)))
     def crash_with_a_torn_tail(self, kind: Kind, cut: int) -> None:
         self.spool.abandon()
         written = sorted(self.folder.glob(f"{kind}-*.spool"))

@@ -120,6 +120,8 @@ class TestAfterTheProcess:
 
         assert texts(again) == ["a", "b"]
         assert again.gaps() == {"trace": 1}
+        crash(again)
+        assert spool().gaps() == {"trace": 1}
 
     def test_a_tail_of_zeros_is_one_torn_row(self, spool: Open, tmp_path: Path) -> None:
         one = spool()
