@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ratchet.sdk")
 REMEMBERED = 10_000
+MOST_IN_QUEUE = 500
 SAMPLED = {"uncertain", "audit"}
 
 
@@ -181,7 +182,7 @@ class Remote:
         self.flush()
         waiting = self.api.app(app).waiting
         # The queue keeps a fifth of its places for requests nobody complained about.
-        found = self.queue(app, waiting + (waiting + 3) // 4) if waiting else []
+        found = self.queue(app, min(MOST_IN_QUEUE, waiting + (waiting + 3) // 4)) if waiting else []
         wanted = [case for case in found if set(case.reasons) - SAMPLED]
         return sorted(wanted, key=lambda case: (case.at, case.id))
 

@@ -14,6 +14,7 @@ from urllib3.exceptions import HTTPError
 
 from ratchet.errors import (
     Conflict,
+    EmbedderMismatch,
     InvalidInput,
     ProviderError,
     RatchetError,
@@ -33,12 +34,12 @@ LONGEST_QUOTE = 300
 PROVIDER_FAILED = (502, 504)
 _FIX_REACH = "Check the URL, and that the service is up (`ratchet serve`)."
 _FIX_VERSION = "Check that the URL is a Ratchet service, of a version like this client's."
+_ANYBODYS = (401, 403, 413)  # what a proxy says too: the rest means something only in the service's own words
 _REFUSALS: Mapping[int, type[RatchetError]] = {
     400: InvalidInput,
     401: Unauthorized,
     403: Unauthorized,
     404: UnknownName,
-    405: InvalidInput,
     409: Conflict,
     413: InvalidInput,
     415: InvalidInput,
@@ -167,8 +168,8 @@ def refusal(url: str, answer: Answer) -> RatchetError:
     if answer.status in PROVIDER_FAILED and said is not None:
         return ProviderError(what, fix, retryable=True, status=answer.status)
     kind = _REFUSALS.get(answer.status)
-    if kind is not None:
-        return kind(what, fix)
+    if kind is not None and (said is not None or answer.status in _ANYBODYS):
+        return EmbedderMismatch(what, fix) if said is not None and said.code == "embedder_mismatch" else kind(what, fix)
     return Unavailable(what, fix, retry_after=_retry_after(answer.headers.get("retry-after", "")))
 
 
