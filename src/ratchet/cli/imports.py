@@ -219,15 +219,20 @@ def _moment(since: str) -> float | None:
     import re
     import time
 
-    from ratchet.importers.fields import moment
-
     if not since:
         return None
     age = re.fullmatch(r"(\d{1,5})(h|d|w|mo|y)", since.strip())
-    at = time.time() - int(age[1]) * _DAYS[age[2]] * 86_400 if age else moment(since)
+    at = time.time() - int(age[1]) * _DAYS[age[2]] * 86_400 if age else _date(since)
     if at is None:
         raise InvalidInput(f"--since {since!r} is no date and no age.", "Write 2026-01-31, or 30d, 12h, 6mo.")
     return max(at, 0.0)
+
+
+def _date(text: str) -> float | None:
+    """A bare number is more likely an age without its unit than seconds since the epoch."""
+    from ratchet.importers.fields import moment
+
+    return None if text.strip().isdecimal() else moment(text)
 
 
 def _print(report: Report, as_json: bool) -> None:
@@ -240,7 +245,7 @@ def _print(report: Report, as_json: bool) -> None:
 
 
 def _print_tables(report: Report) -> None:
-    title = "Would be imported (dry run: nothing was stored)" if report.dry_run else "Imported"
+    title = "Dry run: nothing was stored" if report.dry_run else "Imported"
     print_table(
         title,
         ("", "found", "stored", "duplicate", "refused"),

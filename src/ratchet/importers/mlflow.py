@@ -79,13 +79,22 @@ def _traces(server: Server, experiment: str, since: float | None) -> Iterator[tu
 
 
 def _with_spans(server: Server, infos: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The traces whole. Those whose spans the server does not keep in its database come with previews only."""
-    wanted = [("trace_ids", words(info.get("trace_id"))) for info in infos]
-    page = server.get("/api/3.0/mlflow/traces/batchGet", wanted, missing_is_empty=True)
-    spans = {words(first(one, "trace_info.trace_id")): listed(one.get("spans")) for one in _objects(page, "traces")}
+    """The traces whole. Spans are in the server's database or in its files; without them there are previews."""
+    wanted = [("trace_ids", words(info.get("trace_id"))) for info in infos if _in_database(info)]
+    page = server.get("/api/3.0/mlflow/traces/batchGet", wanted, optional=True) if wanted else {}
+    kept = {words(first(one, "trace_info.trace_id")): listed(one.get("spans")) for one in _objects(page, "traces")}
     for info in infos:
         name = words(info.get("trace_id"))
-        yield f"trace {name}", {"info": info, "data": {"spans": spans.get(name, [])}}
+        spans = kept.get(name)
+        if not spans:
+            file = server.get("/ajax-api/2.0/mlflow/get-trace-artifact", [("request_id", name)], optional=True)
+            spans = listed(file.get("spans"))
+        yield f"trace {name}", {"info": info, "data": {"spans": spans}}
+
+
+def _in_database(info: dict[str, Any]) -> bool:
+    """Asking for one trace whose spans are elsewhere makes the server refuse all that were asked for with it."""
+    return words(mapping(info.get("tags")).get("mlflow.trace.spansLocation")) == "TRACKING_STORE"
 
 
 def _objects(page: Mapping[str, Any], name: str) -> list[dict[str, Any]]:

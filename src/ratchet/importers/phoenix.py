@@ -76,17 +76,17 @@ def _page(server: Server, path: str, spans: list[dict[str, Any]], app: str) -> I
         if not ids:
             continue
         asked = [("limit", str(_PAGE)), *((f"{kind}_ids", one) for one in ids)]
-        for found in _pages(server, f"{path}/{kind}_annotations", asked, missing_is_empty=True):
+        for found in _pages(server, f"{path}/{kind}_annotations", asked, optional=True):
             for one in found:
                 yield from _row(f"annotation {words(one.get('id'))}", one, app, traces)
 
 
 def _pages(
-    server: Server, path: str, asked: list[tuple[str, str]], *, missing_is_empty: bool = False
+    server: Server, path: str, asked: list[tuple[str, str]], *, optional: bool = False
 ) -> Iterator[list[dict[str, Any]]]:
     cursor = ""
     while True:
-        page = server.get(path, [*asked, *([("cursor", cursor)] if cursor else [])], missing_is_empty=missing_is_empty)
+        page = server.get(path, [*asked, *([("cursor", cursor)] if cursor else [])], optional=optional)
         yield [one for one in listed(page.get("data")) if isinstance(one, dict)]
         following = words(page.get("next_cursor"))
         if not following or following == cursor:

@@ -14,6 +14,8 @@ from ratchet.errors import InvalidInput
 TIMEOUT_S = 60.0
 TRIES = 3
 LONGEST_SAYING = 200
+# Some servers answer 500 for what they do not have.
+_NOTHING = (400, 404, 405, 500, 501)
 
 
 class Server:
@@ -32,15 +34,13 @@ class Server:
         )  # fmt: skip
         self._pool = urllib3.PoolManager(timeout=urllib3.Timeout(TIMEOUT_S), retries=retry)
 
-    def get(
-        self, path: str, query: Iterable[tuple[str, str]] = (), *, missing_is_empty: bool = False
-    ) -> dict[str, Any]:
+    def get(self, path: str, query: Iterable[tuple[str, str]] = (), *, optional: bool = False) -> dict[str, Any]:
         """The object at ``path``. Raises ``InvalidInput`` with what the server said when it does not give one.
 
-        With ``missing_is_empty``, a server that does not know the path has simply nothing to say.
+        With ``optional``, a server that does not know the path or what is asked for has simply nothing to say.
         """
         asked = urlencode(list(query), quote_via=quote)
-        return self._ask("GET", f"{path}?{asked}" if asked else path, None, missing_is_empty)
+        return self._ask("GET", f"{path}?{asked}" if asked else path, None, optional)
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """What the server answers to a search; raises as ``get`` does."""
@@ -50,7 +50,7 @@ class Server:
         """Let the connections go."""
         self._pool.clear()
 
-    def _ask(self, method: str, path: str, body: bytes | None, missing_is_empty: bool) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, body: bytes | None, optional: bool) -> dict[str, Any]:
         import urllib3
 
         headers = self._headers | ({"Content-Type": "application/json"} if body is not None else {})
@@ -61,7 +61,7 @@ class Server:
             raise InvalidInput(
                 f"{self.url} does not answer: {said}.", "Check --url, and that the server is up."
             ) from None
-        if response.status in (404, 405, 501) and missing_is_empty:
+        if response.status in _NOTHING and optional:
             return {}
         if response.status != 200:
             raise self._refused(path, response.status, response.data)
