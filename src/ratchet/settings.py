@@ -49,8 +49,8 @@ class AppSettings:
     prompt: str = ""
     knowledge: Path | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
-    rules: EscalationRules = EscalationRules()
-    plan: ChangePlan = ChangePlan()
+    rules: EscalationRules = field(default_factory=EscalationRules)
+    plan: ChangePlan = field(default_factory=ChangePlan)
     learned_budget_s: float = 0.5
 
 
@@ -83,7 +83,7 @@ class Settings:
     store: Path = Path("ratchet.db")
     embedder: str = "auto"
     cache: Path = Path("~/.cache/ratchet")
-    service: ServiceSettings = ServiceSettings()
+    service: ServiceSettings = field(default_factory=ServiceSettings)
     providers: tuple[ProviderSettings, ...] = ()
     apps: tuple[AppSettings, ...] = ()
 

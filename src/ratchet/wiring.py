@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ratchet.errors import Conflict, EmbedderMismatch, InvalidInput
 from ratchet.interfaces import Clock, Embedder, Ids, Outside
-from ratchet.layers.layer import Answerer
+from ratchet.layers.layer import Answerer, Learned, Request, before
 from ratchet.loop import Loop
 from ratchet.providers.answerers import Absent, ChatModel, Extractive, NearestLabel
+from ratchet.providers.knowledge_files import read_knowledge
 from ratchet.providers.lexical_embedder import LexicalEmbedder
 from ratchet.providers.sentence_encoder import MINILM_SHA256, SentenceEncoder, can_run, packaged_weights
 from ratchet.providers.system import RandomIds, SystemClock
 from ratchet.records.app import App, Kind
 from ratchet.records.passage import Passage
-from ratchet.settings import Settings
+from ratchet.records.trace import Context, Turn
+from ratchet.settings import AppSettings, ProviderSettings, Settings
+from ratchet.stages.capture.batch import OBSERVED
 from ratchet.stages.release.manifest import verify
 from ratchet.stages.serve.bundles import Bundles
+from ratchet.storage.database import owner_url
 from ratchet.storage.sql_store import SqlStore
 from ratchet.storage.vector_bank import StoredVectors
+from ratchet.wire.apps import ReleaseContent
+from ratchet.worker import Worker
 
 logger = logging.getLogger("ratchet")
 
@@ -76,8 +82,13 @@ class House:
         app = self.store.apps.get(name)
         if name in self.bases:
             return app
-        if app.base.startswith("function:"):
+        if app.base == OBSERVED or app.base.startswith("function:"):
             absent = Absent(app.base)
+            if to_answer and app.base == OBSERVED:
+                raise Conflict(
+                    f"{name} is only observed: nothing here can answer for it.",
+                    "Declare it in ratchet.toml, or with @loop.app in your program.",
+                )
             if to_answer:
                 raise Conflict(
                     f"The base of {name} is your own {app.base.replace(':', ' ')}, which is not loaded here.",
@@ -86,6 +97,34 @@ class House:
             return self.declare(name, app.kind, absent, app.labels, app.prompt)
         model = chat_model(app.base.removeprefix("model:")) if app.base.startswith("model:") else None
         return self.declare(name, app.kind, model, app.labels, app.prompt)
+
+    def declare_absent(self, name: str, kind: Kind, base: str, labels: Mapping[str, str], prompt: str = "") -> App:
+        """Declare an app whose base is a function in another program; an observed app of that name becomes it."""
+        known = {app.name: app for app in self.store.apps.all()}.get(name)
+        if known is not None and known.base == OBSERVED and known.kind != kind:
+            self.store.apps.put(replace(known, kind=kind, labels=dict(labels)))
+        return self.declare(name, kind, Absent(base), labels, prompt)
+
+    def learned(self, app: App, text: str, context: Context, history: tuple[Turn, ...] = ()) -> Learned:
+        """What the release in force knows about a question."""
+        vector = self.vectors.embed([text])[0]
+        return before(self.bundles.active(app), Request(app, text, vector, context, history))
+
+    def content(self, app: App) -> ReleaseContent:
+        """The release in force with all that it reads, without revoked lessons; its ``revision`` is still empty."""
+        number = self.store.releases.active(app.name)
+        release = self.store.releases.get(app.name, number) if number else None
+        version = self.bundles.knowledge(app.name, number) or self.store.knowledge.version(app.name)
+        denied = self.store.lessons.denied(app.name)
+        return ReleaseContent(
+            app=app,
+            number=number,
+            id="" if release is None else release.id,
+            manifest="" if release is None else release.manifest.to_json(),
+            revision="",
+            lessons=[lesson for lesson in self.bundles.bank(app.name, number) if lesson.id not in denied],
+            passages=self.store.knowledge.passages(app.name, version),
+        )
 
     def know(self, name: str, passages: Sequence[Passage]) -> int:
         """Make these the app's knowledge; the version's number. What did not change is not stored again."""
@@ -103,11 +142,63 @@ class House:
         self.store.close()
 
 
+def background_worker(house: House, told: Callable[[str, str], None] = lambda app, outcome: None) -> Worker:
+    """A worker over the house's store; ``told`` hears the app and the outcome of every turn."""
+    return Worker(
+        house.loop,
+        house.outside.ids.new("worker"),
+        apps=lambda: [app.name for app in house.store.apps.all()],
+        learns=lambda name: name in house.bases and not isinstance(house.bases[name], Absent),
+        told=told,
+    )
+
+
+def service_url(settings: Settings) -> str:
+    """Where the service that owns the store listens; empty when none does, or when it cannot be known."""
+    return owner_url(settings.store)
+
+
 def chat_model(model: str) -> ChatModel:
     """A model behind the OpenAI-compatible endpoint of the environment (OPENAI_BASE_URL, OPENAI_API_KEY)."""
     from ratchet.providers.openai_compatible import Endpoint, OpenAICompatible
 
     return ChatModel(model, OpenAICompatible(Endpoint.from_environment(os.environ)))
+
+
+def open_project(settings: Settings) -> House:
+    """Open the store of a project and declare all apps of its ratchet.toml. Raises what is wrong with one of them."""
+    house = open_house(settings)
+    try:
+        providers = {provider.name: provider for provider in settings.providers}
+        for app in settings.apps:
+            _declare_configured(house, app, providers.get(app.provider))
+    except BaseException:
+        house.close()
+        raise
+    return house
+
+
+def _declare_configured(house: House, app: AppSettings, provider: ProviderSettings | None) -> None:
+    house.loop.plans[app.name] = app.plan
+    house.loop.rules_of_apps[app.name] = app.rules
+    base = _model_of(app, provider) if app.model and provider is not None else None
+    house.declare(app.name, app.kind, base, app.labels, app.prompt)
+    if app.knowledge is not None:
+        house.know(app.name, read_knowledge(app.knowledge, app.name))
+
+
+def _model_of(app: AppSettings, provider: ProviderSettings) -> ChatModel:
+    from ratchet.providers.openai_compatible import Endpoint, OpenAICompatible
+
+    endpoint = Endpoint(
+        provider.base_url,
+        os.environ.get(provider.key_variable, "").strip() or None,
+        connect_timeout_s=provider.connect_timeout_s,
+        read_timeout_s=provider.read_timeout_s,
+        retries=provider.retries,
+        key_variable=provider.key_variable,
+    )
+    return ChatModel(app.model, OpenAICompatible(endpoint))
 
 
 def choose_embedder(settings: Settings, *, threads: int = 1) -> Embedder:

@@ -2,16 +2,123 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from ratchet.errors import StorageError, UnknownName
 from ratchet.settings import Settings
 
 if TYPE_CHECKING:
+    from ratchet.records.key import Key
+    from ratchet.sdk.api import Api
+    from ratchet.wire.keys import KeyIn, KeyMade
     from ratchet.wiring import House
+
+
+def project_settings(store: str | None) -> Settings:
+    """The settings of the project in this folder (or RATCHET_PROJECT); ``store`` overrides its store."""
+    from ratchet.project.read import project_folder, read_project
+
+    return read_project(os.environ, project_folder(os.environ), store)
+
+
+def service_address(store: str | None) -> str:
+    """The service to talk to instead of opening the store: named by URL, by RATCHET_URL, or the store's owner."""
+    if store is not None and "://" in store:
+        return store
+    if store is None and os.environ.get("RATCHET_URL"):
+        return os.environ["RATCHET_URL"]
+    from ratchet.wiring import service_url
+
+    return service_url(project_settings(store))
+
+
+class KeyDesk(Protocol):
+    """Where keys are managed: in a store, or at the service that owns it."""
+
+    def create_key(self, asked: KeyIn) -> KeyMade: ...
+    def keys(self) -> list[Key]: ...
+    def revoke_key(self, key_id: str) -> Key: ...
+    def rotate_tokens(self) -> str: ...
+
+
+@contextmanager
+def key_desk(store: str | None) -> Iterator[KeyDesk]:
+    """The keys of the store, through the service where one owns it."""
+    from ratchet.sdk.api import Api
+
+    if url := service_address(store):
+        yield _RemoteDesk(Api(url, os.environ.get("RATCHET_API_KEY", "")))
+        return
+    with made(store) as house:
+        yield _StoreDesk(house)
+
+
+@dataclass(frozen=True, slots=True)
+class _RemoteDesk:
+    api: Api
+
+    def create_key(self, asked: KeyIn) -> KeyMade:
+        return self.api.make_key(asked)
+
+    def keys(self) -> list[Key]:
+        return self.api.keys().keys
+
+    def revoke_key(self, key_id: str) -> Key:
+        return self.api.revoke_key(key_id)
+
+    def rotate_tokens(self) -> str:
+        return self.api.rotate_tokens().secret_id
+
+
+@dataclass(frozen=True, slots=True)
+class _StoreDesk:
+    house: House
+
+    def create_key(self, asked: KeyIn) -> KeyMade:
+        from ratchet.web.access import make_key
+        from ratchet.wire.keys import KeyMade
+
+        key, secret = make_key(
+            self.house.outside,
+            asked.name,
+            kind=asked.kind,
+            scopes=asked.scopes,
+            apps=asked.apps,
+            origins=asked.origins,
+            expires_at=asked.expires_at,
+            actor=getpass.getuser(),
+        )
+        return KeyMade(key=key, secret=secret)
+
+    def keys(self) -> list[Key]:
+        return self.house.store.keys.all()
+
+    def revoke_key(self, key_id: str) -> Key:
+        from ratchet.web.access import revoke_key
+
+        return revoke_key(self.house.outside, key_id, actor=getpass.getuser())
+
+    def rotate_tokens(self) -> str:
+        from ratchet.web.tokens import rotate
+
+        return rotate(self.house.outside, actor=getpass.getuser())
+
+
+@contextmanager
+def made(store: str | None) -> Iterator[House]:
+    """The store, made if there is none; closed afterwards."""
+    from ratchet.wiring import open_house
+
+    house = open_house(project_settings(store))
+    try:
+        yield house
+    finally:
+        house.close()
 
 
 @contextmanager
@@ -19,7 +126,7 @@ def opened(store: str | None, *, read_only: bool = False) -> Iterator[House]:
     """The store, which must exist; closed afterwards."""
     from ratchet.wiring import open_house
 
-    settings = Settings.read(os.environ, store)
+    settings = project_settings(store)
     if not settings.store.exists():
         raise StorageError(
             f"There is no store at {settings.store}.", "Name it with --store, or try `ratchet demo` to make one."

@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from ratchet.cli import audit, backtest, demo, learn, lessons, release, review
+from ratchet.cli import audit, backtest, demo, doctor, imports, init, keys, learn, lessons, release, review, serve
 from ratchet.cli.console import errors, show_error
 from ratchet.errors import RatchetError
 
@@ -18,6 +18,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.command("init")(init.init)
+app.command("serve")(serve.serve)
+app.command("worker")(serve.worker)
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("backtest")(backtest.backtest)
 app.command("review")(review.review)
@@ -26,6 +30,8 @@ app.command("reembed")(learn.reembed)
 app.add_typer(lessons.app, name="lessons")
 app.add_typer(release.app, name="release")
 app.add_typer(audit.app, name="audit")
+app.add_typer(keys.app, name="keys")
+app.add_typer(imports.app, name="import")
 
 
 def _version(asked: bool) -> None:

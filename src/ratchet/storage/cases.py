@@ -82,6 +82,12 @@ class Cases:
                 raise Conflict(f"The case {verdict.case_id} was decided already.", "Take the next case of the queue.")
             connection.execute(tables.verdicts.insert().values(to_row(verdict)))
 
+    def decided(self, app: str) -> int:
+        """How many verdicts there are."""
+        query = select(func.count()).select_from(tables.verdicts).where(tables.verdicts.c.app == app)
+        with self._access.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def verdicts(self, app: str) -> list[Verdict]:
         """All verdicts of the app, oldest first."""
         table = tables.verdicts
@@ -161,6 +167,13 @@ class Lessons:
             for lesson_id in sorted(wanted - standing):
                 row = {"app": app, "lesson_id": lesson_id, "since": version, "until": None}
                 connection.execute(bank.insert().values(row))
+
+    def counts(self, app: str) -> dict[str, int]:
+        """How many lessons there are of each status."""
+        table = tables.lessons
+        query = select(table.c.status, func.count()).where(table.c.app == app).group_by(table.c.status)
+        with self._access.reading() as connection:
+            return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
     def denied(self, app: str) -> frozenset[str]:
         """Ids of the revoked lessons."""

@@ -110,6 +110,13 @@ class Database:
         with explained(self.path), self._reader.connect() as connection:
             yield connection
 
+    def announce(self, url: str) -> None:
+        """Note in the lock file where the owner can be asked; other programs then talk to it instead."""
+        if self._lock_file is not None:
+            self._lock_file.truncate(0)
+            self._lock_file.write(f"{os.getpid()} {url}")
+            self._lock_file.flush()
+
     def close(self) -> None:
         """Close all connections and give the file up."""
         with self._write_lock:
@@ -217,7 +224,7 @@ def _take_ownership(path: Path) -> IO[str]:
         file.flush()
     except BlockingIOError:
         file.seek(0)
-        owner = file.read().strip() or "unknown"
+        owner = file.read().partition(" ")[0].strip() or "unknown"
         file.close()
         raise StorageError(
             f"{path} is in use by another process (pid {owner}).",
@@ -228,6 +235,19 @@ def _take_ownership(path: Path) -> IO[str]:
             file.close()
         raise _cannot_open(path, error) from error
     return file
+
+
+def owner_url(path: Path) -> str:
+    """Where the service that owns the file listens; empty when nobody owns it, or its owner serves nothing."""
+    try:
+        with path.with_name(path.name + ".lock").open("r+", encoding="ascii") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read().partition(" ")[2].strip()
+    except (OSError, UnicodeDecodeError):
+        pass
+    return ""
 
 
 def _cannot_open(path: Path, error: OSError) -> StorageError:

@@ -66,6 +66,10 @@ class SqlStore:
         """How many writes wait for the journal."""
         return self._journal.depth()
 
+    def announce(self, url: str) -> None:
+        """Say to other programs on this machine where the owner of the store can be asked."""
+        self._database.announce(url)
+
     def close(self) -> None:
         """Write what waits, then close the file."""
         self._journal.close()

@@ -36,6 +36,12 @@ class KeysOut(Struct, kw_only=True, frozen=True):
     keys: list[Key]
 
 
+class RotatedOut(Struct, kw_only=True, frozen=True):
+    """Names the secret that signs tokens from now on."""
+
+    secret_id: str
+
+
 class ErrorBody(Struct, kw_only=True, frozen=True):
     """What was wrong, and what to do about it. ``code`` is stable; ``param`` names the field, where there is one."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ratchet.records.key import Key
 from ratchet.sdk.api.calling import Caller, part
-from ratchet.wire.keys import KeyIn, KeyMade, KeysOut
+from ratchet.wire.keys import KeyIn, KeyMade, KeysOut, RotatedOut, RotatedOut
 
 
 class KeyRoutes(Caller):
@@ -21,3 +21,7 @@ class KeyRoutes(Caller):
     def revoke_key(self, key_id: str) -> Key:
         """End a key at once."""
         return self._read(Key, self._send("DELETE", f"/v1/keys/{part(key_id)}"))
+
+    def rotate_tokens(self) -> RotatedOut:
+        """Sign feedback tokens with a new secret."""
+        return self._read(RotatedOut, self._send("POST", "/v1/keys/rotate-tokens"))

@@ -56,6 +56,10 @@ class Bundles:
                 self._kept.popitem(last=False)
         return bundle
 
+    def kept(self, app: str, number: int) -> Bundle | None:
+        """The release if it is loaded already; looks nothing up."""
+        return self._kept.get((app, number))
+
     def of_candidate(self, app: App, candidate: Candidate, number: int) -> tuple[Bundle, list[Lesson]]:
         """What the candidate would be as release ``number``, and the lessons it would hold."""
         bank = {lesson.id: lesson for lesson in self.bank(app.name, candidate.parent)}

@@ -32,7 +32,6 @@ _PLACES = {
 _TAGS = ("tag.tags", "langfuse.trace.tags", "ratchet.tags")
 _MODEL = (
     "gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "langfuse.observation.model.name",
-    "embedding.model_name",
 )  # fmt: skip
 _ASKED = ("gen_ai.usage.input_tokens", "llm.token_count.prompt", "gen_ai.usage.prompt_tokens")
 _ANSWERED = ("gen_ai.usage.output_tokens", "llm.token_count.completion", "gen_ai.usage.completion_tokens")

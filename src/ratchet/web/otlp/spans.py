@@ -86,8 +86,10 @@ class _Tree:
 
     def __init__(self, spans: Sequence[Span]) -> None:
         self._spans = {(span.trace, span.span): span for span in spans if span.trace and span.span}
-        self._read: dict[tuple[str, str], Exchange] = {}
-        self._called = {span.trace for span in spans if is_model_call(span.attributes)}
+        calls = [span for span in spans if is_model_call(span.attributes)]
+        self._called = {span.trace for span in calls}
+        self._said = {id(span): _model_exchange(span) for span in calls}
+        self._whole = {(span.trace, span.span) for span in calls if self._said[id(span)].is_whole}
 
     def above(self, span: Span) -> Iterator[Span]:
         """The spans around ``span``, nearest first, as far as this request has them."""
@@ -102,25 +104,14 @@ class _Tree:
 
     def exchange(self, span: Span) -> Exchange | None:
         """What was said in ``span``; None if it is no trace, empty if the messages are not in it."""
-        if is_model_call(span.attributes):
+        said = self._said.get(id(span))
+        if said is not None:
             # A framework and the client below it may both report the call: the outer one is kept.
-            return None if any(map(self._tells, self.above(span))) else self._model_exchange(span)
+            return None if any((above.trace, above.span) in self._whole for above in self.above(span)) else said
         if is_run(span.attributes) and span.trace not in self._called and self._is_outermost(span):
             exchange = _run_exchange(span)
             return exchange if exchange.is_whole else None
         return None
-
-    def _tells(self, span: Span) -> bool:
-        return is_model_call(span.attributes) and not self._model_exchange(span).is_empty
-
-    def _model_exchange(self, span: Span) -> Exchange:
-        # Read once, however many spans below ask for it; a span without ids is below and above nothing.
-        if not span.trace or not span.span:
-            return _model_exchange(span)
-        key = (span.trace, span.span)
-        if key not in self._read:
-            self._read[key] = _model_exchange(span)
-        return self._read[key]
 
     def _is_outermost(self, span: Span) -> bool:
         chain = [span, *self.above(span)]

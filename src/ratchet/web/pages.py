@@ -1,0 +1,62 @@
+"""Cursors: where a page ended, as a text that the next request sends back."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from ratchet.errors import InvalidInput
+from ratchet.records.feedback import Feedback
+from ratchet.records.trace import Trace
+from ratchet.wire.limits import MOST_IN_PAGE, AppName, OptionalId, Seconds, Words
+
+Form = Literal["json", "jsonl", "csv"]
+
+
+class Page(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """What every list understands."""
+
+    app: AppName = ""
+    user: Words = ""
+    since: Seconds | None = None
+    until: Seconds | None = None
+    limit: Annotated[int, Meta(ge=1, le=MOST_IN_PAGE)] = 100
+    cursor: Words = ""
+    format: Form = "json"
+
+
+class FeedbackQuery(Page, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """Which feedback; ``negative`` tells complaints from the rest, ``name`` names a score that still stands."""
+
+    trace_id: OptionalId = ""
+    name: Words = ""
+    negative: bool | None = None
+
+
+class TraceQuery(Page, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """Which traces; ``q`` are words in the question or the answer."""
+
+    session: Words = ""
+    segment: Words = ""
+    q: Words = ""
+
+
+def position(cursor: str) -> tuple[float, str] | None:
+    """Where the page before ended. Raises ``InvalidInput`` for a cursor that is not ours."""
+    if not cursor:
+        return None
+    try:
+        at, _, row_id = base64.urlsafe_b64decode(cursor.encode() + b"==").decode().partition(":")
+        return float.fromhex(at), row_id
+    except (ValueError, OverflowError, binascii.Error):
+        raise InvalidInput("The cursor is not one of ours.", "Send the `next` of the page before.") from None
+
+
+def cursor_after(rows: list[Feedback] | list[Trace], limit: int) -> str | None:
+    """The cursor of the page after ``rows``, unless they are the last."""
+    if len(rows) < limit:
+        return None
+    return base64.urlsafe_b64encode(f"{rows[-1].at.hex()}:{rows[-1].id}".encode()).rstrip(b"=").decode()

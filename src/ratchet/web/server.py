@@ -1,0 +1,70 @@
+"""Runs the service in this process until it is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import replace
+
+import uvicorn
+
+from ratchet.errors import InvalidInput
+from ratchet.settings import Settings
+from ratchet.web.access import LOOPBACK
+from ratchet.web.application import application
+from ratchet.web.service import Service
+from ratchet.wiring import open_project
+
+SHUTDOWN_S = 15
+
+
+def serve(settings: Settings) -> None:
+    """Open the project's store, declare its apps, and listen; returns after a graceful end.
+
+    Raises ``StorageError`` when another process owns the store, ``InvalidInput`` when the service would be open to
+    other machines without a key.
+    """
+    host = settings.service.host
+    if host not in LOOPBACK and _is_loopback(host):
+        settings = replace(settings, service=replace(settings.service, host="127.0.0.1"))
+    house = open_project(settings)
+    try:
+        keys = [key for key in house.store.keys.all() if key.revoked_at is None and key.kind == "secret"]
+        if settings.service.host not in LOOPBACK and not keys:
+            raise InvalidInput(
+                f"The service would be open to everybody who reaches {host}.",
+                "Make a key first with `ratchet keys create NAME --scope admin`, or listen on 127.0.0.1.",
+            )
+        house.store.announce(f"http://{_shown(host)}:{settings.service.port}")
+        _listen(Service(house, settings), settings)
+    finally:
+        house.close()
+
+
+def _listen(service: Service, settings: Settings) -> None:
+    config = uvicorn.Config(
+        application(service),
+        host=settings.service.host,
+        port=settings.service.port,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        timeout_keep_alive=75,
+        h11_max_incomplete_event_size=64 * 1024,
+        backlog=2048,
+        limit_concurrency=2000,
+    )
+    uvicorn.Server(config).run()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

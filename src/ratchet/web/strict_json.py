@@ -1,0 +1,110 @@
+"""Reads JSON that means the same to everybody: no NaN, no key twice, no half surrogates, no bottomless nesting."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from ratchet.errors import InvalidInput
+
+DEEPEST = 32
+LARGEST_INTEGER = 2**63
+T = TypeVar("T")
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_HALF_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class Unreadable(InvalidInput):
+    """The body is not JSON that every reader understands alike."""
+
+
+def read_json(body: bytes, kind: type[T]) -> T:
+    """``body`` as a ``kind``. Raises :class:`Unreadable` for bad JSON and ``InvalidInput`` for unusable values."""
+    return as_kind(parse(body), kind)
+
+
+def as_kind(value: Any, kind: type[T]) -> T:
+    """Plain JSON values as a ``kind``; raises ``InvalidInput`` with the path of what does not fit."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise InvalidInput(
+            f"The body cannot be used: {error}.", "See /openapi.json for the fields and their types."
+        ) from None
+
+
+def parse(body: bytes) -> Any:
+    """The JSON value in ``body``, as dicts, lists, texts and numbers. Raises :class:`Unreadable`."""
+    if not body.strip():
+        _refuse("it is empty")
+    if body.startswith(b"\xef\xbb\xbf"):
+        _refuse("it begins with a byte order mark")
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"The body is not UTF-8 ({error.reason}).", "Send JSON encoded as UTF-8.") from None
+    if body.count(b"[") + body.count(b"{") > DEEPEST:
+        _refuse_depth(body)
+    try:
+        value = _DECODER.decode(text)
+    except (ValueError, RecursionError) as error:
+        _refuse(str(error))
+    if _HALF_SURROGATE.search(body):
+        _refuse_half_surrogates(value)
+    return value
+
+
+def _refuse(why: str) -> NoReturn:
+    raise Unreadable(f"The body is not usable JSON: {why}.", "Send one JSON value as RFC 8259 describes it.")
+
+
+def _refuse_depth(body: bytes) -> None:
+    """Brackets alone, with every innermost pair taken away again and again: what is left after 32 rounds is deeper."""
+    left = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
+    for _ in range(DEEPEST):
+        left = left.replace(b"[]", b"").replace(b"{}", b"")
+    if left:
+        _refuse(f"it is nested deeper than {DEEPEST} levels, or its brackets do not match")
+
+
+def _refuse_half_surrogates(value: Any) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        _refuse("a text in it holds half a surrogate pair")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {twice!r:.60} stands there twice")
+    return made
+
+
+def _integer(digits: str) -> int:
+    number = int(digits) if len(digits) < 20 else LARGEST_INTEGER
+    if abs(number) >= LARGEST_INTEGER:
+        raise ValueError("an integer in it does not fit into 64 bits")
+    return number
+
+
+def _number(digits: str) -> float:
+    number = float(digits)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("a number in it is too large")
+    return number
+
+
+def _constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=_integer, parse_float=_number, parse_constant=_constant
+)
