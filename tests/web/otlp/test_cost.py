@@ -29,9 +29,9 @@ def test_reading_a_span_takes_microseconds(content_type: str) -> None:
     body = as_protobuf(body) if content_type == PROTOBUF else body
     taken = []
     for _ in range(5):
-        started = time.perf_counter()
+        started = time.process_time()
         received = receive_traces(body, content_type, "")
-        taken.append(time.perf_counter() - started)
+        taken.append(time.process_time() - started)
         assert len(received.traces) == SPANS
     microseconds = min(taken) / SPANS * 1e6
     print(f"{content_type}: {microseconds:.0f} us for a span of {len(CALL)} attributes")

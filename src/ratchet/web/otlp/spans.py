@@ -1,4 +1,4 @@
-"""Which spans are traces: each answer of a model once, and a run of a chain or an agent that shows no such answer."""
+"""Which spans are traces: each answer of a model once, or else the run of a chain or an agent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makes what an application sent storable: text that every database takes, names of apps, whole numbers."""
+"""Makes what arrives storable: text that every database takes, names of apps, numbers."""
 
 from __future__ import annotations
 

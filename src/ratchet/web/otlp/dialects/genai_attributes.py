@@ -1,4 +1,4 @@
-"""The GenAI conventions with messages in attributes: whole lists of parts, and the older numbered ones."""
+"""The GenAI conventions with messages in attributes: lists of parts, and the older numbered ones."""
 
 from __future__ import annotations
 
