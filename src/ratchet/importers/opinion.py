@@ -107,14 +107,21 @@ class _Message:
         stars = as_stars(value) if self._name in _STAR_NAMES else None
         if thumb:
             self._thumb = thumb
-        elif self._name in _COMPLAINT_NAMES and as_thumb(value) == "up":
-            self._thumb = "down"
+        elif self._name in _COMPLAINT_NAMES and as_thumb(value):
+            self._complain(as_thumb(value) == "up")
         elif stars is not None:
             self._stars = stars
         elif self._name in _COMMENT_NAMES and isinstance(value, str):
             self._comment = self._comment or value
         else:
             self._score(self._from.name, value)
+
+    def _complain(self, does: bool) -> None:
+        """A complaint is a thumb down. Its absence is no praise: kept as 0, since a plain false would count against."""
+        if does:
+            self._thumb = "down"
+        else:
+            self._score(self._from.name, 0.0)
 
     def _correct(self, value: object) -> None:
         """An ideal answer; an expectation that is no answer (a label, a list of facts) is kept as a score."""
