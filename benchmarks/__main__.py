@@ -9,6 +9,7 @@ from benchmarks.figures import heading
 from benchmarks.gateway import gateway
 from benchmarks.inside import inside
 from benchmarks.over_http import serve_feedback, serve_ingest
+from benchmarks.sdk import sdk
 
 ALL = {
     "inside": inside,
@@ -16,6 +17,7 @@ ALL = {
     "serve_ingest": serve_ingest,
     "serve_feedback": serve_feedback,
     "gateway": gateway,
+    "sdk": sdk,
 }
 
 
