@@ -1,4 +1,4 @@
-"""Reads the rows of an export as a stream: JSON Lines, one JSON document, CSV or Parquet, plain or gzipped."""
+"""Reads the rows of a file as a stream: JSON Lines, JSON, CSV or Parquet, plain or gzipped."""
 
 from __future__ import annotations
 

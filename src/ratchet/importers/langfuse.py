@@ -1,4 +1,4 @@
-"""Reads Langfuse exports: traces, observations and scores, from its pages, its API or its storage export."""
+"""Reads Langfuse exports of traces, observations and scores, whichever way they were made."""
 
 from __future__ import annotations
 

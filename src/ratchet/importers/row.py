@@ -62,14 +62,17 @@ def app_name(text: str) -> str:
 
 def checked(shape: type[Shape], given: Shape) -> Shape:
     """``given``, if the service would take it; raises ``Unusable`` with the reason otherwise."""
-    plain = msgspec.to_builtins(given)
-    for text in _texts(plain):
-        _check_unicode(text)
     for name in ("input", "output", "correction", "comment"):
-        if len(str(plain.get(name, ""))) > LONGEST_TEXT:
+        if len(getattr(given, name, "")) > LONGEST_TEXT:
             raise Unusable(f"its {name} has more than {LONGEST_TEXT:,} characters")
     try:
-        return msgspec.convert(plain, shape)
+        encoded = msgspec.json.encode(given)
+        # The same six letters also stand for themselves where a text is about them.
+        if b"\\u0000" in encoded and _holds_nul(msgspec.to_builtins(given)):
+            raise Unusable("it holds a NUL character")
+        return msgspec.json.decode(encoded, type=shape)
+    except UnicodeEncodeError:
+        raise Unusable("it is not valid Unicode") from None
     except msgspec.ValidationError as error:
         raise Unusable(f"it does not fit: {error}") from None
 
@@ -102,22 +105,9 @@ def identified(message: FeedbackIn) -> FeedbackIn:
     return msgspec.structs.replace(message, event_id=stable_id(msgspec.json.encode(message, order="sorted").decode()))
 
 
-def _texts(value: object) -> Iterator[str]:
+def _holds_nul(value: object) -> bool:
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            yield name
-            yield from _texts(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
-
-
-def _check_unicode(text: str) -> None:
-    if "\x00" in text:
-        raise Unusable("it holds a NUL character")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Unusable("it is not valid Unicode") from None
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(item) for pair in value.items() for item in pair)
+    return isinstance(value, list | tuple) and any(_holds_nul(item) for item in value)

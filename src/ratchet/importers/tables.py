@@ -1,4 +1,4 @@
-"""Reads any table of requests, answers and feedback, in JSON Lines, JSON, CSV or Parquet, with a mapping."""
+"""Reads any table of requests, answers and feedback, with a mapping or a guess of its columns."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from ratchet.wire.traces import TraceIn
         (TraceIn(app="a", input="x" * 100_001), "trace: its input has more than 100,000 characters"),
         (TraceIn(app="a", input="Hi", output="x" * 100_001), "trace: its output has more than 100,000 characters"),
         (TraceIn(app="a", input="Hi\x00"), "trace: it holds a NUL character"),
+        (TraceIn(app="a", input="Hi", context=Context(tags=("a\x00",))), "trace: it holds a NUL character"),
         (TraceIn(app="a", input="Hi", context=Context(tags=("\ud800",))), "trace: it is not valid Unicode"),
         (TraceIn(app="", input="Hi"), "trace: it does not fit: Expected `str` of length >= 1 - at `$.app`"),
     ],
@@ -58,3 +59,8 @@ def test_names_of_projects_become_names_of_apps() -> None:
         "",
         "x" * 100,
     ]
+
+
+def test_text_about_nul_characters_is_text() -> None:
+    (row,) = checked_row("line 1", TraceIn(app="a", input="What is \\u0000 in JSON?"), [])
+    assert isinstance(row, Imported)
