@@ -11,6 +11,13 @@ from urllib.parse import urlsplit
 from ratchet.errors import InvalidInput
 
 STATE = "RATCHET_STATE"
+URL = "RATCHET_URL"
+
+
+def service_url(given: str | Path | None, environment: Mapping[str, str]) -> str:
+    """The URL of a service, if that is what was given, or what ``RATCHET_URL`` says when nothing was; else nothing."""
+    chosen = environment.get(URL, "") if given is None else str(given)
+    return chosen if chosen.lower().startswith(("http://", "https://")) else ""
 
 
 def checked_url(url: str) -> str:

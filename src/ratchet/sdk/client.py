@@ -7,12 +7,13 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ratchet.errors import InvalidInput
+from ratchet.sdk.address import service_url
 from ratchet.sdk.app_function import AppFunction, Kind, Said, context_of
 from ratchet.sdk.embedded import Embedded
-from ratchet.sdk.messages import trace_row, turns
+from ratchet.sdk.messages import random_id, trace_row, turns
 from ratchet.sdk.reply import Acknowledgement, Reply
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = ["AppFunction", "Ratchet"]
 
+C = TypeVar("C")
+F = TypeVar("F", bound=Callable[..., Any])
 logger = logging.getLogger("ratchet.sdk")
-URL = "RATCHET_URL"
 KEY = "RATCHET_API_KEY"
 ACKNOWLEDGED_WITHIN_S = 0.2
 FLUSH_S = 10.0
@@ -67,7 +69,7 @@ class Ratchet:
         self._clock = clock
         self._ids = ids
         self._declared: dict[str, AppFunction] = {}
-        url = _service_url(store_or_url, self._settings())
+        url = service_url(store_or_url, self._settings())
         self._store = None if url else store_or_url
         self._transport: Embedded | Remote
         if url:
@@ -79,6 +81,13 @@ class Ratchet:
             )  # fmt: skip
         else:
             self._transport = Embedded(self._open_house, self._declared)
+
+    @classmethod
+    def over(cls, open_house: Callable[[], House]) -> Ratchet:
+        """Over a store that ``open_house`` opens at the first use, for programs that put the house together."""
+        made = cls(Path("ratchet.db"), environment={})
+        made._transport = Embedded(open_house, made._declared)
+        return made
 
     def app(
         self,
@@ -142,17 +151,26 @@ class Ratchet:
         usable_text("question", question)
         return self._transport.answer(app, question, context_of(**context), history)
 
-    def observe(self, app: str, **options: Any) -> Any:
-        """A decorator that records a function's calls as traces of ``app``, and changes nothing else."""
+    def observe(
+        self,
+        app: str,
+        *,
+        input: Callable[..., object] | None = None,
+        output: Callable[[Any], object] | None = None,
+        context: Callable[..., Mapping[str, object]] | None = None,
+    ) -> Callable[[F], F]:
+        """A decorator that records a function's calls as traces of ``app``, and changes nothing else about it."""
         from ratchet.sdk.observe import observe
 
-        return observe(self, app, **options)
+        recording: Any = self
+        return observe(recording, app, input=input, output=output, context=context)
 
-    def openai(self, client: Any, app: str, **options: Any) -> Any:
-        """The OpenAI client with its calls recorded as traces of ``app``; it works as before."""
+    def openai(self, client: C, app: str | None = None) -> C:
+        """The OpenAI client with its calls recorded as traces of ``app``, or of an app named after the model."""
         from ratchet.sdk.openai_client import wrap
 
-        return wrap(self, client, app, **options)
+        recording: Any = self
+        return wrap(recording, client, app)
 
     def record(
         self,
@@ -366,16 +384,6 @@ class Ratchet:
                 f"The app {name} has no function of yours, so the service must run it.",
                 f"Declare it in the service's ratchet.toml, and ask it with loop.answer({name!r}, question).",
             )
-
-
-def random_id(prefix: str) -> str:
-    """An identifier nobody can guess."""
-    return f"{prefix}_{os.urandom(12).hex()}"
-
-
-def _service_url(given: str | Path | None, environment: Mapping[str, str]) -> str:
-    chosen = environment.get(URL, "") if given is None else str(given)
-    return chosen if chosen.lower().startswith(("http://", "https://")) else ""
 
 
 def _described(labels: Mapping[str, str] | Iterable[str]) -> dict[str, str]:

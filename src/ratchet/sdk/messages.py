@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +12,11 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 100_000
 LONGEST_WORD = 1000
 MOST_TAGS = 50
+
+
+def random_id(prefix: str) -> str:
+    """An identifier nobody can guess."""
+    return f"{prefix}_{os.urandom(12).hex()}"
 
 
 def turns(history: Iterable[Mapping[str, str]]) -> tuple[Turn, ...]:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("ratchet.sdk")
 REMEMBERED = 10_000
 MOST_IN_QUEUE = 500
-SAMPLED = {"uncertain", "audit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +177,10 @@ class Remote:
         return [found.app for found in self.api.apps()]
 
     def cases(self, app: str) -> list[Case]:
-        """Cases that wait because of feedback or a gate, oldest first."""
+        """Cases that wait, oldest first."""
         self.flush()
-        waiting = self.api.app(app).waiting
-        # The queue keeps a fifth of its places for requests nobody complained about.
-        found = self.queue(app, min(MOST_IN_QUEUE, waiting + (waiting + 3) // 4)) if waiting else []
-        wanted = [case for case in found if set(case.reasons) - SAMPLED]
-        return sorted(wanted, key=lambda case: (case.at, case.id))
+        found = self.api.queue(app, count=MOST_IN_QUEUE, sample=False).cases
+        return sorted((detail.case for detail in found), key=lambda case: (case.at, case.id))
 
     def queue(self, app: str, count: int) -> list[Case]:
         """At most ``count`` cases, most instructive first."""

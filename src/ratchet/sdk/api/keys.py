@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ratchet.records.key import Key
 from ratchet.sdk.api.calling import Caller, part
-from ratchet.wire.keys import KeyIn, KeyMade, KeysOut, RotatedOut, RotatedOut
+from ratchet.wire.keys import KeyIn, KeyMade, KeysOut, RotatedOut
 
 
 class KeyRoutes(Caller):

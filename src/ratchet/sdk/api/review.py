@@ -10,9 +10,10 @@ from ratchet.wire.review import CaseDetail, DecidedOut, QueueOut, ReserveIn, Ver
 class ReviewRoutes(Caller):
     """``/v1/apps/{app}/queue`` and ``/v1/cases``."""
 
-    def queue(self, app: str, *, count: int | None = None) -> QueueOut:
-        """At most ``count`` cases, most instructive first."""
-        return self._get(QueueOut, f"/v1/apps/{part(app)}/queue", {"count": count})
+    def queue(self, app: str, *, count: int | None = None, sample: bool | None = None) -> QueueOut:
+        """At most ``count`` cases, most instructive first. Requests that nobody complained about are among them, chosen
+        and made cases by this very call, unless ``sample`` is false: then they are the cases that wait already."""
+        return self._get(QueueOut, f"/v1/apps/{part(app)}/queue", {"count": count, "sample": sample})
 
     def case(self, case_id: str) -> CaseDetail:
         """A case with its trace and what people said of it."""
