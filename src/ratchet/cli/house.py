@@ -13,8 +13,10 @@ from ratchet.errors import StorageError, UnknownName
 from ratchet.settings import Settings
 
 if TYPE_CHECKING:
+    from ratchet.records.app import App
     from ratchet.records.key import Key
     from ratchet.sdk.api import Api
+    from ratchet.sdk.client import Ratchet
     from ratchet.wire.keys import KeyIn, KeyMade
     from ratchet.wiring import House
 
@@ -37,13 +39,58 @@ def service_address(store: str | None) -> str:
     return service_url(project_settings(store))
 
 
+@contextmanager
+def connected(store: str | None) -> Iterator[Ratchet]:
+    """The loop of a store: at the service that owns it, else in the store itself, which must exist."""
+    from ratchet.sdk.client import Ratchet
+    from ratchet.wiring import open_project
+
+    if url := service_address(store):
+        loop = Ratchet(url, key=os.environ.get("RATCHET_API_KEY", ""))
+    else:
+        settings = project_settings(store)
+        _refuse_missing(settings)
+        loop = Ratchet.over(lambda: open_project(settings))
+    with loop:
+        yield loop
+
+
+def app_of(loop: Ratchet, name: str | None) -> App:
+    """The app that was named, or the only one there is."""
+    known = {app.name: app for app in loop.apps()}
+    if name is None and len(known) == 1:
+        return next(iter(known.values()))
+    if name in known:
+        return known[name]
+    said = f"There is no app named {name!r}." if name else f"There are {len(known)} apps."
+    raise UnknownName(f"{said} Known are: {', '.join(known) or 'none'}.", "Say which one with --app NAME.")
+
+
+def _refuse_missing(settings: Settings) -> None:
+    if not settings.store.exists():
+        raise StorageError(
+            f"There is no store at {settings.store}.", "Name it with --store, or try `ratchet demo` to make one."
+        )
+
+
 class KeyDesk(Protocol):
     """Where keys are managed: in a store, or at the service that owns it."""
 
-    def create_key(self, asked: KeyIn) -> KeyMade: ...
-    def keys(self) -> list[Key]: ...
-    def revoke_key(self, key_id: str) -> Key: ...
-    def rotate_tokens(self) -> str: ...
+    def create_key(self, asked: KeyIn) -> KeyMade:
+        """A new key, with its secret."""
+        ...
+
+    def keys(self) -> list[Key]:
+        """All keys."""
+        ...
+
+    def revoke_key(self, key_id: str) -> Key:
+        """End a key."""
+        ...
+
+    def rotate_tokens(self) -> str:
+        """Sign tokens with a new secret; its id."""
+        ...
 
 
 @contextmanager
@@ -127,11 +174,22 @@ def opened(store: str | None, *, read_only: bool = False) -> Iterator[House]:
     from ratchet.wiring import open_house
 
     settings = project_settings(store)
-    if not settings.store.exists():
-        raise StorageError(
-            f"There is no store at {settings.store}.", "Name it with --store, or try `ratchet demo` to make one."
-        )
+    _refuse_missing(settings)
     house = open_house(settings, read_only=read_only)
+    try:
+        yield house
+    finally:
+        house.close()
+
+
+@contextmanager
+def opened_project(store: str | None) -> Iterator[House]:
+    """The store with the apps that ratchet.toml declares; it must exist, and is closed afterwards."""
+    from ratchet.wiring import open_project
+
+    settings = project_settings(store)
+    _refuse_missing(settings)
+    house = open_project(settings)
     try:
         yield house
     finally:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ratchet.cli.console import JsonOption, StoreOption, as_dict, console, print_json, progress
-from ratchet.cli.house import opened, the_app
+from ratchet.cli.house import app_of, connected, opened, opened_project, service_address, the_app
 
 
 def learn(
@@ -20,10 +20,14 @@ def learn(
 
     Exit code 1 when the gate rejected the candidate.
     """
-    with opened(store) as house:
-        name = house.reopen(the_app(house, app)).name
-        with progress() as report:
-            turn = house.loop.turn(name, lambda done: report("answering held-out cases", done, done), now=now)
+    if service_address(store):
+        with connected(store) as loop:
+            turn = loop.learn(app_of(loop, app).name, now=now)
+    else:
+        with opened_project(store) as house:
+            name = house.reopen(the_app(house, app)).name
+            with progress() as report:
+                turn = house.loop.turn(name, lambda done: report("answering held-out cases", done, done), now=now)
     if as_json:
         print_json(as_dict(turn))
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ratchet.cli.console import JsonOption, StoreOption, as_dict, console, print_json, print_table, when
-from ratchet.cli.house import opened, the_app
+from ratchet.cli.house import connected, opened, the_app
 
 app = typer.Typer(help="List, show and revoke lessons.", no_args_is_help=True)
 
@@ -41,10 +41,8 @@ def revoke_lesson(
     store: StoreOption = None,
 ) -> None:
     """Stop a lesson at once, in the release in force and in every earlier one."""
-    from ratchet.stages.release.revoke import revoke
-
-    with opened(store) as house:
-        lesson = revoke(house.outside, lesson_id, actor=actor, reason=reason)
+    with connected(store) as loop:
+        lesson = loop.revoke(lesson_id, actor=actor, reason=reason)
     console.print(f"{lesson.id} is revoked. The next turn releases {lesson.app} without it.", markup=False)
 
 

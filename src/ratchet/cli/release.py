@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ratchet.cli.console import JsonOption, StoreOption, as_dict, console, print_json, print_table, when
-from ratchet.cli.house import opened, the_app
+from ratchet.cli.house import app_of, connected, opened, the_app
 from ratchet.errors import UnknownName
 
 app = typer.Typer(help="List, show, verify, promote and roll back releases.", no_args_is_help=True)
@@ -126,10 +126,8 @@ def roll_back(
     store: StoreOption = None,
 ) -> None:
     """Put the release before the present one in force again. Revoked lessons stay revoked."""
-    from ratchet.stages.release.rollback import rollback
-
-    with opened(store) as house:
-        number = rollback(house.outside, the_app(house, name), actor=by, reason=reason, to=to)
+    with connected(store) as loop:
+        number = loop.rollback(app_of(loop, name).name, actor=by, reason=reason, to=to)
     console.print(f"Release {number} is in force." if number else "The bare base is in force.")
 
 
@@ -142,10 +140,8 @@ def promote_release(
     store: StoreOption = None,
 ) -> None:
     """Put a release that passed its gate before in force again."""
-    from ratchet.stages.release.rollback import promote
-
-    with opened(store) as house:
-        promote(house.outside, the_app(house, name), number, actor=by, reason=reason)
+    with connected(store) as loop:
+        loop.promote(app_of(loop, name).name, number, actor=by, reason=reason)
     console.print(f"Release {number} is in force.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import random
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,14 +10,15 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ratchet.cli.console import JsonOption, StoreOption, as_dict, console, print_json, print_table, when
-from ratchet.cli.house import opened, the_app
-from ratchet.errors import RatchetError
+from ratchet.cli.house import app_of, connected
+from ratchet.errors import Conflict, RatchetError
 
 if TYPE_CHECKING:
     from ratchet.records.app import App
     from ratchet.records.case import Case
     from ratchet.records.trace import Trace
-    from ratchet.wiring import House
+    from ratchet.sdk.client import Ratchet
+    from ratchet.wire.review import CaseDetail
 
 LEASE_S = 600.0
 KEYS = "[r]ight  [w]rong  [s]kip  [q]uit"
@@ -33,63 +33,65 @@ def review(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Decide the cases whose verdict would teach most, one after the other: did the app err, and what is right?"""
-    with opened(store) as house:
-        app = house.reopen(the_app(house, name), to_answer=False)
-        cases = _queue(house, app, count)
+    """Decide the cases whose verdict would teach most, one after the other: did the app err, and what is right?
+
+    While a service owns the store, this talks to the service.
+    """
+    with connected(store) as loop:
+        app = app_of(loop, name)
+        cases = loop.queue(app.name, count)
         if as_json or list_only:
-            _list(house, cases, as_json)
+            _list([loop.case(case.id) for case in cases], as_json)
             return
         who = reviewer or getpass.getuser()
-        decided = _work_through(house, app, cases, who)
+        decided = _work_through(loop, app, cases, who)
     console.print(
         f"{decided} decided. Run `ratchet learn` to turn lessons into a release." if decided else "Nothing decided."
     )
 
 
-def _queue(house: House, app: App, count: int) -> list[Case]:
-    from ratchet.stages.enrich.enrichment import enrich
-    from ratchet.stages.review import queue
-
-    enrich(house.outside, app.name, house.loop.rules)
-    return queue.fill(house.outside, app.name, count, random.Random())
-
-
-def _list(house: House, cases: list[Case], as_json: bool) -> None:
-    traces = house.store.traces.many(case.trace_id for case in cases)
+def _list(cases: list[CaseDetail], as_json: bool) -> None:
     if as_json:
-        print_json([{"case": as_dict(case), "trace": as_dict(traces[case.trace_id])} for case in cases])
+        print_json([{"case": as_dict(item.case), "trace": as_dict(item.trace)} for item in cases])
         return
-    rows = [(case.id, when(case.at), ", ".join(case.reasons), traces[case.trace_id].input) for case in cases]
+    rows = [(item.case.id, when(item.case.at), ", ".join(item.case.reasons), item.trace.input if item.trace else "")
+            for item in cases]  # fmt: skip
     print_table("Waiting", ("case", "opened", "why", "question"), rows, "Nothing waits for review.")
 
 
-def _work_through(house: House, app: App, cases: list[Case], who: str) -> int:
+def _work_through(loop: Ratchet, app: App, cases: list[Case], who: str) -> int:
     decided = 0
     for place, case in enumerate(cases, start=1):
-        now = house.outside.clock.now()
-        trace = house.store.traces.get(case.trace_id)
-        if trace is None or not house.store.cases.reserve(case.id, who, now, now + LEASE_S):
+        detail = loop.case(case.id)
+        if detail.trace is None or not _reserved(loop, case, who):
             continue
-        _show(house, case, trace, f"{place} of {len(cases)}")
+        _show(detail, detail.trace, f"{place} of {len(cases)}")
         answer = _key()
         if answer == "q":
             break
         if answer in "rw":
-            decided += _decide(house, app, case, who, erred=answer == "w")
+            decided += _decide(loop, app, case, who, erred=answer == "w")
     return decided
 
 
-def _show(house: House, case: Case, trace: Trace, title: str) -> None:
+def _reserved(loop: Ratchet, case: Case, who: str) -> bool:
+    try:
+        loop.reserve(case.id, who, LEASE_S)
+    except Conflict:
+        return False
+    return True
+
+
+def _show(detail: CaseDetail, trace: Trace, title: str) -> None:
     body = Text()
     body.append("Question  ", "bold").append(f"{trace.input}\n")
     body.append("Answer    ", "bold").append(f"{trace.output}\n")
     if trace.passage_id:
         body.append("Source    ", "bold").append(f"{trace.passage_id}\n")
-    for event in house.store.feedback.history(trace.id):
+    for event in detail.feedback:
         said = ", ".join(f"{score.name}={score.value}" for score in event.as_scores())
         body.append(f"{event.user or 'somebody'} said  ", "bold").append(f"{said}\n")
-    body.append("Why here  ", "bold").append(", ".join(case.reasons))
+    body.append("Why here  ", "bold").append(", ".join(detail.case.reasons))
     console.print(Panel(body, title=title, title_align="left"))
 
 
@@ -101,18 +103,14 @@ def _key() -> str:
         console.print("Type r, w, s or q.")
 
 
-def _decide(house: House, app: App, case: Case, who: str, *, erred: bool) -> bool:
-    from ratchet.stages.review.decide import decide
-
+def _decide(loop: Ratchet, app: App, case: Case, who: str, *, erred: bool) -> bool:
     while True:
         answer = passage = mode = ""
         if erred:
             answer, passage = _right_answer(app)
             mode = str(typer.prompt(f"Failure mode ({', '.join(FAILURE_MODES)})", default="", show_default=False))
         try:
-            done = decide(
-                house.outside, case.id, reviewer=who, erred=erred, answer=answer, passage_id=passage, failure_mode=mode
-            )
+            done = loop.decide(case.id, reviewer=who, erred=erred, answer=answer, passage_id=passage, failure_mode=mode)
         except RatchetError as error:
             console.print(f"{error.what} {error.fix}", markup=False)
             if not erred:
