@@ -12,8 +12,6 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapp
 from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar, cast
 
-__all__ = ["Recording", "current_trace_id", "observe", "text_of"]
-
 logger = logging.getLogger("ratchet.sdk")
 LONGEST_TEXT = 100_000
 FAILED = "error"
@@ -262,8 +260,8 @@ class _Call:
         self._yielded: list[Any] | None = None
         self._length = 0
         # Now, because the function may change its arguments.
-        self._input = visible(_tried(lambda: reading.input(args, named), ""))
-        self._context = _tried(lambda: reading.context(args, named), NOTHING)
+        self._input = visible(tried(lambda: reading.input(args, named), ""))
+        self._context = tried(lambda: reading.context(args, named), NOTHING)
         self._started = time.perf_counter()
 
     def __enter__(self) -> None:
@@ -291,9 +289,9 @@ class _Call:
         """Record it."""
         latency_ms = (time.perf_counter() - self._started) * 1000
         tags = [] if error is None else [FAILED if isinstance(error, Exception) else STOPPED]
-        output = _tried(self._output_text, "")
+        output = tried(self._output_text, "")
         about = {"tags": tags, **self._context, "trace_id": self.trace_id, "latency_ms": latency_ms}
-        _tried(lambda: self._loop.record(self._app, self._input, output, **about), "")
+        tried(lambda: self._loop.record(self._app, self._input, output, **about), "")
 
     def _output_text(self) -> str:
         result = self._output if self._yielded is None else self._yielded
@@ -307,7 +305,8 @@ class _Call:
 T = TypeVar("T")
 
 
-def _tried(action: Callable[[], T], otherwise: T) -> T:
+def tried(action: Callable[[], T], otherwise: T) -> T:
+    """What ``action`` returns; where it fails, the failure is logged and it is ``otherwise``."""
     try:
         return action()
     except Exception:
