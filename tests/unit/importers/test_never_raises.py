@@ -76,7 +76,7 @@ def usable(rows: Iterable[Row]) -> None:
 
 @pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
 @given(records=RECORDS, as_array=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_json_of_any_kind(
     reader: Callable[[Iterable[Path]], Iterator[Row]], records: list[Any], as_array: bool
 ) -> None:
@@ -92,7 +92,7 @@ def test_json_of_any_kind(
 
 @pytest.mark.parametrize("reader", [read_langfuse, read_langsmith, read_mlflow, read_phoenix])
 @given(content=st.binary(max_size=300), name=st.sampled_from(["rows.json", "rows.csv"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_bytes_of_any_kind(reader: Callable[[Iterable[Path]], Iterator[Row]], content: bytes, name: str) -> None:
     if content[:2] == b"\x1f\x8b" or content[:4] == b"PAR1":
         return  # a file that says it is compressed and is not is refused as a whole
@@ -103,7 +103,7 @@ def test_bytes_of_any_kind(reader: Callable[[Iterable[Path]], Iterator[Row]], co
 
 
 @given(table=st.lists(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), min_size=3, max_size=6), max_size=5))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_csv_of_any_kind(table: list[list[str]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.csv"
@@ -113,7 +113,7 @@ def test_csv_of_any_kind(table: list[list[str]]) -> None:
 
 
 @given(value=VALUES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_content_of_any_kind(value: Any) -> None:
     text, history = question(value)
     assert isinstance(text, str)
@@ -122,7 +122,7 @@ def test_content_of_any_kind(value: Any) -> None:
 
 
 @given(row=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=10))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_answers_of_servers_of_any_kind(row: dict[str, Any]) -> None:
     usable(mlflow._row("trace", row, "app"))
     usable(mlflow._row("trace", {"info": row, "data": {"spans": [row]}}, "app"))
