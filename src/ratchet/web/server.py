@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import signal
+import threading
 from dataclasses import replace
+from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 
@@ -23,6 +27,9 @@ def serve(settings: Settings) -> None:
     Raises ``StorageError`` when another process owns the store, ``InvalidInput`` when the service would be open to
     other machines without a key.
     """
+    if threading.current_thread() is threading.main_thread():
+        # The server ends gracefully at SIGTERM and then raises it once more: a service that was stopped has not failed.
+        signal.signal(signal.SIGTERM, _leave)
     host = settings.service.host
     if host not in LOOPBACK and _is_loopback(host):
         settings = replace(settings, service=replace(settings.service, host="127.0.0.1"))
@@ -57,6 +64,10 @@ def _listen(service: Service, settings: Settings) -> None:
         limit_concurrency=2000,
     )
     uvicorn.Server(config).run()
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
 
 
 def _is_loopback(host: str) -> bool:
