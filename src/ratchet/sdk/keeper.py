@@ -26,6 +26,7 @@ logger = logging.getLogger("ratchet.sdk")
 EVERY_S = 15.0
 JITTER = 0.3
 REFUSED_FOR_S = 60.0
+NUDGED_EVERY_S = 0.5
 
 
 class Watched:
@@ -95,6 +96,7 @@ class Keeper:
         self._watched: dict[str, Watched] = {}
         self._wake = threading.Event()
         self._closed = False
+        self._tended = 0.0
         self._thread: threading.Thread | None = None
         self._said: dict[str, str] = {}
 
@@ -115,6 +117,11 @@ class Keeper:
         """Tend the apps now."""
         self._wake.set()
 
+    def nudge(self) -> None:
+        """Tend the apps now, unless that was done a moment ago: for those who may ask for it with every request."""
+        if time.monotonic() - self._tended > NUDGED_EVERY_S:
+            self._wake.set()
+
     def declare(self, names: Collection[str]) -> None:
         """Make sure that the service knows those of these apps that are declared here; raises ``Unavailable``."""
         for watched in [self._watched[name] for name in names if name in self._watched]:
@@ -133,6 +140,7 @@ class Keeper:
     def _run(self) -> None:
         while not self._closed:
             self._wake.clear()
+            self._tended = time.monotonic()
             for watched in list(self._watched.values()):
                 self._tend(watched)
             self._wake.wait(self._every_s * (1 + JITTER * self._chance()))
@@ -142,6 +150,8 @@ class Keeper:
             return
         try:
             watched.declare(self._api)
+            if not watched.is_declared:
+                return  # refused a moment ago
             content = self._api.release_content(watched.record.name, revision=watched.kept.revision)
             self._breaker.succeeded()
             if content is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -48,6 +48,16 @@ def verify(app: str, content: ReleaseContent) -> None:
             raise Conflict(f"Its {name} is not what was released.", REFUSED)
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A kept release for one question, with the question's vector. ``is_whole``: it answers just as the service would,
+    for it was loaded with the embedder it was made with."""
+
+    bundle: Bundle
+    vector: Vector
+    is_whole: bool
+
+
 class Loading:
     """A kept release being loaded, on a thread of its own, and then ready.
 
@@ -57,29 +67,31 @@ class Loading:
     def __init__(self, content: ReleaseContent, choose: ChooseEmbed) -> None:
         self._content = content
         self._choose = choose
-        self._embed: Embed | None = None
-        self._bundle: Bundle | None = None
+        self._ready: tuple[Bundle, Embed, bool] | None = None
         self._done = threading.Event()
         threading.Thread(target=self._load, name="ratchet-load", daemon=True).start()
 
-    def wait(self, seconds: float) -> Bundle:
-        """The release; when it is not ready within ``seconds``, its prompt and its reviewed answers alone."""
+    def wait(self, question: str, seconds: float) -> Loaded:
+        """The release for a question; when it is not ready within ``seconds``, its prompt and its reviewed answers."""
         self._done.wait(max(0.0, seconds))
-        return self._bundle or without_vectors(self._content)
-
-    def embed(self, question: str) -> Vector:
-        """The vector of a question; of length 0 while the release is not ready."""
-        return self._embed([question])[0] if self._bundle and self._embed else np.zeros(0, np.float32)
+        if self._ready is None:
+            return Loaded(without_vectors(self._content), np.zeros(0, np.float32), is_whole=False)
+        bundle, embed, is_whole = self._ready
+        return Loaded(bundle, embed([question])[0], is_whole)
 
     def _load(self) -> None:
         try:
-            embed = self._choose(self._content.app.embedder)
-            self._embed = _rounded(embed or LexicalEmbedder().embed)
-            bundle = _assembled(self._content, self._embed)
-            if embed is None:
-                # By another embedder, "almost the same question" is not what it was when this was gated.
-                bundle = replace(bundle, layers=(*bundle.layers, _OnlyExact()))
-            self._bundle = bundle
+            found = self._choose(self._content.app.embedder)
+            embed = _rounded(found or LexicalEmbedder().embed)
+            if found is not None:
+                self._ready = _assembled(self._content, embed), embed, True
+            elif self._content.app.kind == "classify":
+                # How far lessons outvote the base was gated for the distances of its own embedder.
+                self._ready = without_vectors(self._content), embed, False
+            else:
+                # And "almost the same question" is not what it was then either: passages and examples are found.
+                bundle = _assembled(self._content, embed)
+                self._ready = replace(bundle, layers=(*bundle.layers, _OnlyExact())), embed, False
         except Exception:
             logger.exception("The kept release of %s cannot be loaded.", self._content.app.name)
         finally:
@@ -107,8 +119,8 @@ def _some_revoked(found: Json, stated: Json) -> bool:
 
 
 def _no_vectors(texts: Sequence[str]) -> Vector:
-    """For reading what the layers hold, without searching it."""
-    return np.zeros((len(texts), 1), np.float32)
+    """For reading what the layers hold, without searching it: the same unit vector for every text."""
+    return np.ones((len(texts), 1), np.float32)
 
 
 def _rounded(embed: Embed) -> Embed:

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ratchet.errors import Conflict, RatchetError
-from ratchet.interfaces import Vector
-from ratchet.layers.layer import Answerer, Bundle
-from ratchet.sdk.kept_bundle import REFUSED, Loading, verify
+from ratchet.layers.layer import Answerer
+from ratchet.sdk.kept_bundle import REFUSED, Loaded, Loading, verify
 from ratchet.wire.apps import ReleaseContent
 
 if TYPE_CHECKING:
@@ -71,8 +70,8 @@ class KeptRelease:
         self._write(content)
         return True
 
-    def load(self, base: Answerer, question: str, wait_s: float) -> tuple[Bundle, Vector] | None:
-        """The release above ``base``, and the vector of the question; ``None`` when nothing is kept.
+    def load(self, base: Answerer, question: str, wait_s: float) -> Loaded | None:
+        """The release above ``base`` for one question; ``None`` when nothing is kept.
 
         It is loaded on a thread of its own at the first need. Who cannot wait so long, ``wait_s`` seconds at most, gets
         its prompt and its reviewed answers.
@@ -83,8 +82,8 @@ class KeptRelease:
             if self._content is None:
                 return None
             loading = self._loading = self._loading or Loading(self._content, self._choose)
-        bundle = loading.wait(until - time.monotonic())
-        return replace(bundle, base=base), loading.embed(question)
+        loaded = loading.wait(question, until - time.monotonic())
+        return replace(loaded, bundle=replace(loaded.bundle, base=base))
 
     def _open(self, file: Path) -> None:
         try:

@@ -58,21 +58,23 @@ class Knowing:
         until = time.monotonic() + self._budget_s
         out = self._from_service(watched, ask, until)
         if out is not None:
-            self._refresh(watched, out)
-            return Known(told(watched.record, base, out), _NO_VECTOR, out.trace_id, out.feedback_token)
+            voting = self._voting(watched, base, ask, out, until)
+            bundle, vector = voting or (told(watched.record, base, out), _NO_VECTOR)
+            return Known(bundle, vector, out.trace_id, out.feedback_token)
         kept = watched.kept.load(base, ask.input, until - time.monotonic())
         if kept is not None:
-            return Known(*kept)
+            return Known(kept.bundle, kept.vector)
         return Known(untold(watched.record, base), _NO_VECTOR, nothing=True)
 
     def _from_service(self, watched: Watched, ask: AskIn, until: float) -> LearnedOut | None:
         if self._breaker.is_open:
             if self._breaker.probe_is_due:
-                self._keeper.wake()  # it tries in the background, so that nobody waits for that
+                self._keeper.nudge()  # it tries in the background, so that nobody waits for that
             return None
         # Only for a first moment: declaring may take minutes where there is much knowledge.
         watched.settled.wait(min(until, watched.began + self._budget_s) - time.monotonic())
         if not watched.is_declared:
+            self._keeper.nudge()
             return None
         left = until - time.monotonic()
         if left <= 0:
@@ -92,10 +94,19 @@ class Knowing:
             logger.info("The service answers again.")
         return out
 
-    def _refresh(self, watched: Watched, out: LearnedOut) -> None:
+    def _voting(
+        self, watched: Watched, base: Answerer, ask: AskIn, out: LearnedOut, until: float
+    ) -> tuple[Bundle, Vector] | None:
+        """For ``classify``, the same release as it is kept here: lessons vote after the function has said its label,
+        so the service cannot do it. ``None`` where that release is not kept, or its embedder is not installed."""
         content = watched.kept.content
-        if content is not None and content.number != out.release:
-            self._keeper.wake()
+        if content is None or content.number != out.release:
+            self._keeper.nudge()
+            return None
+        if watched.record.kind != "classify" or not content.lessons:
+            return None
+        kept = watched.kept.load(base, ask.input, until - time.monotonic())
+        return (kept.bundle, kept.vector) if kept is not None and kept.is_whole else None
 
     def _say(self, why: str) -> None:
         if not self._away:

@@ -24,7 +24,7 @@ def turns(history: Iterable[Mapping[str, str]]) -> tuple[Turn, ...]:
     from ratchet.records.trace import Turn
 
     return tuple(
-        Turn(str(message.get("role", "user")), str(message.get("content", message.get("text", ""))))
+        Turn(str(message.get("role") or "user"), str(message.get("content") or message.get("text") or ""))
         for message in history
     )
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 
 from ratchet import Conflict
@@ -18,7 +17,7 @@ from ratchet.providers.answerers import OwnFunction
 from ratchet.providers.lexical_embedder import LexicalEmbedder
 from ratchet.records.app import App
 from ratchet.records.lesson import Lesson
-from ratchet.sdk.kept_bundle import Embed, Loading, verify
+from ratchet.sdk.kept_bundle import Embed, Loaded, Loading, verify
 from ratchet.sdk.kept_release import KeptRelease, file_of
 from ratchet.wire.apps import ReleaseContent
 from ratchet.wiring import House
@@ -144,9 +143,8 @@ class TestAnswering:
     def asked(self, kept: KeptRelease, question: str) -> tuple[str, str, int]:
         loaded = kept.load(BASE, question, 5.0)
         assert loaded is not None
-        bundle, vector = loaded
-        given, _ = answer(bundle, Request(bundle.app, question, vector))
-        return given.text, given.source, bundle.number
+        given, _ = answer(loaded.bundle, Request(loaded.bundle.app, question, loaded.vector))
+        return given.text, given.source, loaded.bundle.number
 
     def test_is_as_the_service_would(self, content: ReleaseContent, house: House, support: App) -> None:
         kept = KeptRelease("support", None, lexical)
@@ -154,8 +152,8 @@ class TestAnswering:
         for question in (QUESTION, "can I return my bike after six weeks", "When is a parcel there?", "How?"):
             loaded = kept.load(BASE, question, 5.0)
             assert loaded is not None
-            bundle, vector = loaded
-            here, known = answer(bundle, Request(bundle.app, question, vector))
+            assert loaded.is_whole
+            here, known = answer(*_asking(loaded, question))
             served = house.bundles.active(support)
             vector = house.outside.vectors.embed([question])[0]
             there, expected = answer(
@@ -173,8 +171,8 @@ class TestAnswering:
         assert self.asked(kept, near) == (f"own: {near}", "base", 1)
         loaded = kept.load(BASE, near, 5.0)
         assert loaded is not None
-        bundle, vector = loaded
-        _, known = answer(bundle, Request(bundle.app, near, vector))
+        assert not loaded.is_whole
+        _, known = answer(*_asking(loaded, near))
         assert known.passages, "passages are found by words all the same"
 
     def test_who_cannot_wait_gets_the_reviewed_answers_alone(self, content: ReleaseContent) -> None:
@@ -188,8 +186,7 @@ class TestAnswering:
         kept.take(content)
         loaded = kept.load(BASE, QUESTION, 0.0)
         assert loaded is not None
-        bundle, vector = loaded
-        given, known = answer(bundle, Request(bundle.app, QUESTION, vector))
+        given, known = answer(*_asking(loaded, QUESTION))
         assert (given.text, given.source, known.passages) == (RIGHT, "reviewed", ())
         waiting.append("go on")
         eventually(lambda: answer(*_request(kept, "When is a parcel there?"))[1].passages)
@@ -201,15 +198,16 @@ class TestAnswering:
             raise MemoryError
 
         loading = Loading(content, lambda fingerprint: broken)
-        bundle = loading.wait(5.0)
-        given, _ = answer(
-            Bundle(bundle.app, 1, BASE, bundle.layers), Request(bundle.app, QUESTION, np.zeros(0, np.float32))
-        )
+        given, _ = answer(*_asking(loading.wait(QUESTION, 5.0), QUESTION))
         assert given.text == RIGHT
         assert "cannot be loaded" in caplog.text
+
+
+def _asking(loaded: Loaded, question: str) -> tuple[Bundle, Request]:
+    return loaded.bundle, Request(loaded.bundle.app, question, loaded.vector)
 
 
 def _request(kept: KeptRelease, question: str) -> tuple[Bundle, Request]:
     loaded = kept.load(BASE, question, 5.0)
     assert loaded is not None
-    return loaded[0], Request(loaded[0].app, question, loaded[1])
+    return _asking(loaded, question)

@@ -12,7 +12,7 @@ from ratchet.records.trace import Turn
 from ratchet.wire.feedback import FeedbackIn
 from ratchet.wire.traces import TraceBatchIn, TraceIn
 from tests.conftest import LABELS
-from tests.unit.sdk.conftest import echo
+from tests.unit.sdk.conftest import echo, eventually, teach
 
 WAIT_S = 10.0
 QUESTION = "Can I return my bike after six weeks?"
@@ -72,6 +72,18 @@ def test_ask_complain_review_learn_and_ask_again(either: Ratchet, knowledge: Pat
     assert near == "Sorry, only within 30 days."
     assert near.release == 1
     assert [lesson.answer for lesson in seen[-1].examples] == ["Yes, within 60 days."]
+
+
+def test_lessons_vote_with_a_function_that_names_labels(either: Ratchet) -> None:
+    triage = either.app("triage", kind="classify", labels=LABELS)(lambda question, learned: "delivery")
+    assert triage("my parcel is late") == "delivery"
+    assert teach(either, "my parcel is late", "refund", "triage") == 1
+    exact = triage("My parcel is late!")
+    assert (exact, exact.release, exact.source) == ("refund", 1, "reviewed")
+    eventually(lambda: triage("my parcel is late again").source == "learned")
+    near = triage("my parcel is late again")
+    assert (near, near.release, [item.kind for item in near.influences]) == ("refund", 1, ["lesson"])
+    assert near.confidence is not None
 
 
 def test_releases_go_back_and_forth_and_lessons_are_revoked(either: Ratchet) -> None:
