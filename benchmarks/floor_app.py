@@ -1,12 +1,18 @@
-"""The least a service can do: answer from memory, or pass a chat request on over a kept connection."""
+"""The least a service can do: answer from memory, commit one row, or pass a chat request on."""
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
+import shutil
+import tempfile
+from functools import cache
 from typing import Any
 
 import msgspec
+
+from ratchet.storage.database import sqlite_module
 
 _HEADERS = [(b"content-type", b"application/json")]
 _idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
@@ -16,6 +22,25 @@ async def remembered(scope: Any, receive: Any, send: Any) -> None:
     """Read the JSON, answer from memory."""
     msgspec.json.decode(await _body(receive) or b"{}")
     await _answer(send, b'{"outcome":"stored"}')
+
+
+async def committed(scope: Any, receive: Any, send: Any) -> None:
+    """Read the JSON, commit it as one row in a transaction of its own, answer."""
+    body = await _body(receive)
+    msgspec.json.decode(body or b"{}")
+    _connection().execute("INSERT INTO rows (body) VALUES (?)", (body,))
+    await _answer(send, b'{"outcome":"stored"}')
+
+
+@cache
+def _connection() -> Any:
+    folder = tempfile.mkdtemp(prefix="ratchet-floor-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    connection = sqlite_module().connect(f"{folder}/rows.db", isolation_level=None)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, body BLOB)")
+    return connection
 
 
 async def forwarded(scope: Any, receive: Any, send: Any) -> None:

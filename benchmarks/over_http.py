@@ -39,10 +39,10 @@ def serve_ingest() -> None:
 
 
 def serve_feedback() -> None:
-    """One feedback call until it is on disk, beside an app that answers the same bytes from memory."""
+    """One feedback call until it is on disk, beside an app that commits the body as one row."""
     known = list(rows(FEEDBACKS, seed=3))
     calls = [post("/v1/feedback", feedback_in(row, OBSERVED_APP, f"e{n}")) for n, row in enumerate(known)]
-    with floor("remembered") as running:
+    with floor("committed") as running:
         bare = [_p50_ms(running, calls, lanes) for lanes in (1, 8)]
     with tempfile.TemporaryDirectory() as name, service(Path(name)) as running:
         for batch in _batches(known):

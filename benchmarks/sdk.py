@@ -24,7 +24,7 @@ FLUSH_S = 30.0
 
 
 def sdk() -> None:
-    """`record` beside the bare encoding of its row; `feedback` beside a bare call that is answered from memory."""
+    """`record` beside the bare encoding of its row; `feedback` beside a bare call of an app that commits one row."""
     made = list(rows(CALLS, seed=4))
     with tempfile.TemporaryDirectory() as name, service(Path(name)) as running:
         environment = {STATE: str(Path(name) / "state")}
@@ -58,7 +58,7 @@ def _feedback(loop: Ratchet, made: Sequence[dict[str, Any]]) -> None:
             raise RuntimeError("The service did not acknowledge the feedback.")
 
     ours, _ = _each_us(rate, made)
-    with floor("remembered") as running:
+    with floor("committed") as running:
         calls = [post("/v1/feedback", feedback_in(row, OBSERVED_APP, row["trace_id"])) for row in made]
         bare = statistics.median(drive(running.url, calls, 1).sound().latencies_s) * 1000
     line("feedback over HTTP until it is on disk (p50)", ours / 1000, bare, "ms")
