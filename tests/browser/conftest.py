@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.host import Site, serving
-from tests.browser.recorder import recording
+from tests.browser import host, running
 
 CHROMIUM = "/usr/bin/chromium"
 SWITCHES = [
@@ -45,22 +44,21 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def service() -> Iterator[Any]:
-    """Takes the feedback: ``url``, ``token(answer)`` and ``received()``."""
-    with recording() as recorder:
-        yield recorder
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Service]:
+    with running.serving(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture(scope="session")
-def site(service: Any) -> Iterator[Site]:
-    with serving(service.url) as site:
+def site(service: running.Service) -> Iterator[host.Site]:
+    with host.serving(service.url) as site:
         yield site
 
 
 class Visit:
     """One visitor's look at a page with answers, and what the service got to hear of it."""
 
-    def __init__(self, context: Any, service: Any, site: Site) -> None:
+    def __init__(self, context: Any, service: running.Service, site: host.Site) -> None:
         self.page = context.new_page()
         self.service = service
         self.site = site
@@ -96,7 +94,8 @@ class Visit:
         self.page.goto(self.site.url + "/elsewhere")
 
     def received(self, name: str) -> list[dict[str, Any]]:
-        return [feedback for feedback in self.service.received() if feedback["trace_id"] == name]
+        """The feedback on this answer, oldest first."""
+        return self.service.received(name)
 
     def wait_for(self, name: str, wanted: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
         """The first feedback on this answer that is as wanted."""
@@ -114,7 +113,7 @@ class Visit:
 
 
 @pytest.fixture
-def new_visit(chromium: Any, service: Any, site: Site) -> Iterator[Callable[..., Visit]]:
+def new_visit(chromium: Any, service: running.Service, site: host.Site) -> Iterator[Callable[..., Visit]]:
     """Makes visits in browsers of their own; afterwards none of their pages may have complained."""
     visits: list[Visit] = []
     contexts = []

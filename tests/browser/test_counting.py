@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -39,12 +40,13 @@ def read_for(visit: Visit, ms: int) -> None:
 
 class TestDwell:
     def test_the_time_an_answer_was_seen_arrives_when_the_page_is_left(self, visit: Visit) -> None:
+        opened = time.monotonic()
         name = visit.show()
         read_for(visit, 700)
         assert visit.sent == []
         visit.leave()
         visit.wait_for(name, lambda feedback: feedback["signals"])
-        assert 600 <= visit.signals(name)["dwell_ms"] <= 2000
+        assert 500 <= visit.signals(name)["dwell_ms"] <= (time.monotonic() - opened) * 1000
 
     def test_time_in_another_tab_does_not_count(self, visit: Visit) -> None:
         visit.page.clock.install()
@@ -57,7 +59,7 @@ class TestDwell:
         visit.page.clock.run_for(4000)
         visit.leave()
         visit.wait_for(name, lambda feedback: feedback["signals"].get("dwell_ms", 0) > 8000)
-        assert 9000 <= visit.signals(name)["dwell_ms"] <= 12_000
+        assert 9000 <= visit.signals(name)["dwell_ms"] <= 30_000
 
     def test_an_answer_below_the_fold_gathers_no_time(self, visit: Visit) -> None:
         seen, first = visit.answer()
@@ -69,13 +71,14 @@ class TestDwell:
         assert visit.received(second) == []
 
     def test_it_begins_when_the_answer_is_scrolled_to(self, visit: Visit) -> None:
+        visit.page.clock.install()
         name = visit.show(attributes="class=far")
-        read_for(visit, 600)
+        visit.page.clock.run_for(60_000)
         visit.page.get_by_text("Parcels").scroll_into_view_if_needed()
         read_for(visit, 500)
         visit.leave()
         visit.wait_for(name, lambda feedback: feedback["signals"])
-        assert 300 <= visit.signals(name)["dwell_ms"] < 1100
+        assert 300 <= visit.signals(name)["dwell_ms"] < 30_000
 
     def test_an_answer_longer_than_the_window_counts_while_it_fills_it(self, visit: Visit) -> None:
         name = visit.show("Long. <br>" * 400)
@@ -88,8 +91,7 @@ class TestDwell:
         name = visit.show()
         visit.page.wait_for_timeout(200)
         visit.page.clock.run_for(5000)
-        for hidden in (True, False, True, False, True):
-            fake_tab(visit, hidden=hidden)
+        visit.page.evaluate(f"[true, false, true, false, true].forEach({HIDE})")
         visit.wait_for(name, lambda feedback: feedback["signals"])
         visit.page.wait_for_timeout(200)
         assert len(visit.received(name)) == 1

@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import ratchet.web
 from tests.browser.conftest import Visit
-from tests.browser.recorder import SNIPPET
 
+SNIPPET = Path(ratchet.web.__file__).parent / "static" / "ratchet.js"
 ALL = 'data-ratchet-widgets="thumbs stars edit comment"'
 MOST_BYTES = 6 * 1024
 LEAST_CONTRAST = 4.5

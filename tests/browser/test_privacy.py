@@ -21,7 +21,7 @@ def use_and_leave(visit: Visit) -> None:
 
 
 def expect_only_what_the_reader_sends(visit: Visit, name: str) -> None:
-    """Use the answer, rate another page's visit, and find that nothing but the rating arrived."""
+    """Rate the answer, use it, leave, and find that nothing but the rating arrived."""
     visit.page.get_by_role("button", name="Helpful", exact=True).click()
     visit.page.get_by_role("status").filter(has_text="Thank you").wait_for()
     use_and_leave(visit)
@@ -70,21 +70,36 @@ class TestConsent:
         expect_only_what_the_reader_sends(visit, visit.show(script='data-consent="required"'))
 
     def test_counting_starts_with_consent_and_not_before(self, visit: Visit) -> None:
+        visit.page.clock.install()
         name = visit.show(script='data-consent="required"')
         select_and_copy(visit, "[data-ratchet-id]", "[data-ratchet-id]")
-        read_for(visit, 900)
+        read_for(visit, 200)
+        visit.page.clock.run_for(60_000)
         visit.page.evaluate("Ratchet.consent(true)")
         read_for(visit, 300)
         visit.leave()
         visit.wait_for(name, lambda feedback: feedback["signals"])
         assert "copy" not in visit.signals(name)
-        assert 200 <= visit.signals(name)["dwell_ms"] < 900
+        assert 200 <= visit.signals(name)["dwell_ms"] < 30_000
 
-    def test_consent_withdrawn_discards_what_was_counted(self, visit: Visit) -> None:
+    def test_consent_withdrawn_ends_the_counting(self, visit: Visit) -> None:
         name = visit.show()
         read_for(visit, 300)
         visit.page.evaluate("Ratchet.consent(false)")
         expect_only_what_the_reader_sends(visit, name)
+
+    def test_what_was_counted_before_consent_was_withdrawn_does_not_come_back_with_it(self, visit: Visit) -> None:
+        visit.page.clock.install()
+        name = visit.show()
+        select_and_copy(visit, "[data-ratchet-id]", "[data-ratchet-id]")
+        read_for(visit, 200)
+        visit.page.clock.run_for(60_000)
+        visit.page.evaluate("Ratchet.consent(false); Ratchet.consent(true)")
+        read_for(visit, 300)
+        visit.leave()
+        visit.wait_for(name, lambda feedback: feedback["signals"])
+        assert "copy" not in visit.signals(name)
+        assert 200 <= visit.signals(name)["dwell_ms"] < 30_000
 
     def test_a_consent_banner_can_wait_for_the_snippet(self, visit: Visit) -> None:
         visit.page.add_init_script("addEventListener('ratchet:ready', () => (window.ready = typeof Ratchet.consent))")
