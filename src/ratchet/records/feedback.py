@@ -83,6 +83,12 @@ class Feedback:
         few = self.stars is not None and self.stars <= BAD_STARS
         return self.thumb == "down" or few or bool(self.flags) or bool(self.correction)
 
+    @property
+    def says_something(self) -> bool:
+        """Whether there is anything in it besides whom and what it is about."""
+        rated = self.thumb or self.stars is not None or self.scores or self.flags
+        return bool(rated or self.correction or self.comment or self.signals)
+
     def as_scores(self) -> tuple[Score, ...]:
         """All of it as named scores, the form in which it is stored and deduplicated."""
         found = list(self.scores)

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Connection, Table, select
 
 MOST_IDS_PER_QUERY = 500
+_LENGTHS = (1, 4, 20, 100, MOST_IDS_PER_QUERY)
 
 
 Conflict = Literal["raise", "keep", "replace"]
@@ -24,6 +25,23 @@ def insert_rows(
     """
     if rows:
         connection.exec_driver_sql(_statement(connection.dialect.paramstyle, table, conflict), list(rows))
+
+
+def among(connection: Connection, query: str, wanted: Iterable[str], *first: str) -> list[Any]:
+    """The rows of ``query``, in which ``{ids}`` stands for the places of ``wanted`` and ``{}`` for one of ``first``.
+
+    Driver SQL, always of one of a few lengths, so that no statement is compiled anew.
+    """
+    ids = list(dict.fromkeys(wanted))
+    place = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+    found: list[Any] = []
+    for start in range(0, len(ids), MOST_IDS_PER_QUERY):
+        some = ids[start : start + MOST_IDS_PER_QUERY]
+        places = next(length for length in _LENGTHS if length >= len(some))
+        some += some[-1:] * (places - len(some))
+        statement = query.format(*[place for _ in first], ids=", ".join([place] * places))
+        found += connection.exec_driver_sql(statement, (*first, *some)).all()
+    return found
 
 
 def existing(connection: Connection, table: Table, column: str, wanted: Iterable[str], *more: Any) -> list[Any]:

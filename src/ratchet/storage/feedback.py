@@ -15,10 +15,11 @@ from ratchet.records.feedback import BAD_STARS, Feedback, Score
 from ratchet.records.filters import FeedbackFilter
 from ratchet.records.trace import Trace
 from ratchet.storage import tables
-from ratchet.storage.bulk import as_json, existing, insert_rows
+from ratchet.storage.bulk import among, as_json, existing, insert_rows
 from ratchet.storage.rows import Access, from_row, insert_or_replace, within
 
 GOOD_STARS = 4
+_KNOWN = "SELECT id FROM feedback WHERE app = {} AND id IN ({ids})"
 
 _ADD_TO_TALLY = text(
     "INSERT INTO tallies (app, outcome, count) VALUES (:app, :outcome, :amount)"
@@ -51,8 +52,17 @@ class FeedbackEvents:
         return arrivals
 
     def _bodies(self, connection: Connection, events: Sequence[Feedback]) -> dict[tuple[str, str], Feedback]:
-        rows = existing(connection, tables.feedback, "id", (event.id for event in events))
-        return {(row.app, row.id): msgspec.convert(row.body, Feedback) for row in rows}
+        """What is stored under the ids of these events; one look-up an app, for the key begins with it."""
+        ids: dict[str, list[str]] = defaultdict(list)
+        for event in events:
+            ids[event.app].append(event.id)
+        found: dict[tuple[str, str], Feedback] = {}
+        for app, wanted in ids.items():
+            known = [row[0] for row in among(connection, _KNOWN, wanted, app)]
+            table = tables.feedback
+            rows = existing(connection, table, "id", known, table.c.app == app) if known else ()
+            found.update(((row.app, row.id), msgspec.convert(row.body, Feedback)) for row in rows)
+        return found
 
     def find(self, wanted: FeedbackFilter) -> list[Feedback]:
         """The events that fit, newest first."""

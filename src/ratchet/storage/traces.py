@@ -13,8 +13,11 @@ from ratchet.records.assessment import Assessment
 from ratchet.records.filters import TraceFilter
 from ratchet.records.trace import Trace
 from ratchet.storage import tables
-from ratchet.storage.bulk import as_json, existing, insert_rows
+from ratchet.storage.bulk import among, as_json, existing, insert_rows
 from ratchet.storage.rows import Access, from_row, insert_or_replace, to_row, within
+
+_KNOWN = "SELECT id FROM traces WHERE id IN ({ids})"
+_APPS = "SELECT id, app FROM traces WHERE id IN ({ids})"
 
 
 class Apps:
@@ -57,7 +60,7 @@ class Traces:
     def add_many(self, traces: Sequence[Trace]) -> list[bool]:
         """Store those whose id is new; for each whether it was."""
         with self._access.transaction() as connection:
-            seen = {row.id for row in existing(connection, tables.traces, "id", (trace.id for trace in traces))}
+            seen = {row[0] for row in among(connection, _KNOWN, (trace.id for trace in traces))}
             new: list[bool] = []
             for trace in traces:
                 new.append(trace.id not in seen)
@@ -65,6 +68,11 @@ class Traces:
             fresh = [_row(trace) for trace, is_new in zip(traces, new, strict=True) if is_new]
             insert_rows(connection, tables.traces, fresh)
         return new
+
+    def apps_of(self, trace_ids: Iterable[str]) -> dict[str, str]:
+        """The app of each of those traces that have arrived, by the trace's id."""
+        with self._access.reading() as connection:
+            return {row[0]: row[1] for row in among(connection, _APPS, trace_ids)}
 
     def find(self, wanted: TraceFilter) -> list[Trace]:
         """The traces that fit, newest first."""

@@ -149,7 +149,7 @@ class Intake:
         """Each under its trace's app; feedback may come before its trace if it says which app it is for."""
         if not said:
             return []
-        found = self._outside.store.traces.many(feedback.trace_id for feedback in said)
+        found = self._outside.store.traces.apps_of(feedback.trace_id for feedback in said)
         placed = [self._placed(feedback, found) for feedback in said]
         good = [feedback for feedback in placed if isinstance(feedback, Feedback)]
         arrivals = iter(self._outside.store.feedback.add_many(good))
@@ -161,28 +161,30 @@ class Intake:
             return Taken(feedback.id, "rejected", other_feedback(feedback))
         return Taken(feedback.id, "stored" if arrival == "new" else "duplicate", feedback=feedback)
 
-    def _placed(self, feedback: Feedback, traces: dict[str, Trace]) -> Feedback | Taken:
+    def _placed(self, feedback: Feedback, apps: dict[str, str]) -> Feedback | Taken:
         try:
-            return replace(feedback, app=self._app_of(feedback, traces.get(feedback.trace_id)))
+            app = self._app_of(feedback, apps.get(feedback.trace_id, ""))
         except RatchetError as error:
             return Taken(feedback.id, "rejected", error)
+        return feedback if feedback.app == app else replace(feedback, app=app)
 
-    def _app_of(self, feedback: Feedback, trace: Trace | None) -> str:
-        if trace is not None:
-            if feedback.app not in ("", trace.app):
+    def _app_of(self, feedback: Feedback, arrived_for: str) -> str:
+        if arrived_for:
+            if feedback.app not in ("", arrived_for):
                 raise InvalidInput(
-                    f"The trace {trace.id} belongs to {trace.app}, not to {feedback.app}.", f"Send it for {trace.app}."
+                    f"The trace {feedback.trace_id} belongs to {arrived_for}, not to {feedback.app}.",
+                    f"Send it for {arrived_for}.",
                 )
-            return trace.app
+            return arrived_for
         if feedback.app:
             if feedback.app not in self._known:
                 self._known.add(self._outside.store.apps.get(feedback.app).name)
             return feedback.app
-        apps = self._outside.store.apps.all()
-        if len(apps) == 1:
-            return apps[0].name
+        known = self._outside.store.apps.all()
+        if len(known) == 1:
+            return known[0].name
         raise InvalidInput(
-            f"The trace {feedback.trace_id!r} has not arrived, and there are {len(apps)} apps.",
+            f"The trace {feedback.trace_id!r} has not arrived, and there are {len(known)} apps.",
             "Say which app it belongs to in `app`.",
         )
 

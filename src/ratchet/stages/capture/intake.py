@@ -91,16 +91,16 @@ def checked_feedback(
         app=app,
         trace_id=usable_id("trace id", trace_id),
         at=outside.clock.now() if at is None else at,
-        user=usable_text("user", user, may_be_empty=True),
-        scores=_scores(scores or {}),
+        user=_words("user", user),
+        scores=_scores(scores) if scores else (),
         thumb=_thumb(thumb),
         stars=_stars(stars),
-        flags=_flags(flags),
-        correction=usable_text("correction", correction, may_be_empty=True),
-        comment=usable_text("comment", comment, may_be_empty=True),
-        signals=_signals(signals or {}),
+        flags=_flags(flags) if flags else (),
+        correction=_words("correction", correction),
+        comment=_words("comment", comment),
+        signals=_signals(signals) if signals else {},
     )
-    if not feedback.as_scores():
+    if not feedback.says_something:
         raise InvalidInput("The feedback says nothing.", "Send a score, thumb, stars, flag, correction or comment.")
     return feedback
 
@@ -142,6 +142,10 @@ def _counted(outside: Outside, app: str, new: bool) -> Outcome:
     outside.store.feedback.tally(app, "received")
     outside.store.feedback.tally(app, outcome)
     return outcome
+
+
+def _words(name: str, text: str) -> str:
+    return usable_text(name, text, may_be_empty=True) if text != "" else ""
 
 
 def _scores(values: Mapping[str, object]) -> tuple[Score, ...]:

@@ -27,6 +27,8 @@ THUMB = 2.4
 FLAG = 2.0
 PER_STAR = 1.1
 PER_POINT = 0.6
+# What a program or a data set says is on a scale of its own, and no user's opinion.
+NOT_OPINIONS = ("judge.", "expected.")
 YES_NO = 1.0
 
 
@@ -61,6 +63,8 @@ def log_odds(score: Score) -> float:
         return (3 - float(score.value)) * PER_STAR
     if _is_flag(score):
         return FLAG
+    if score.name.startswith(NOT_OPINIONS):
+        return 0.0
     if score.name in WEIGHTS:
         return WEIGHTS[score.name] if score.value else 0.0
     if score.kind == "boolean":

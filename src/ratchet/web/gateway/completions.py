@@ -7,11 +7,11 @@ import logging
 import re
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-import aiohttp
 import msgspec
 import numpy as np
 from msgspec import Struct
@@ -25,6 +25,7 @@ from ratchet.records.trace import Context, Trace
 from ratchet.stages.capture.batch import OBSERVED, Prepared
 from ratchet.stages.capture.validate import LONGEST_TEXT
 from ratchet.web.gateway import chat, responses
+from ratchet.web.gateway.connections import Streaming, UpstreamError
 from ratchet.web.gateway.turns import Conversation, Ids
 from ratchet.web.gateway.upstream import Upstream, events_of
 from ratchet.web.problems import Refusal
@@ -255,7 +256,7 @@ async def _stream(exchange: Exchange, upstream: Upstream) -> Answer | Stream:
     response = await upstream.open_stream(exchange.dialect.PATH, body)
     content_type = response.headers.get("content-type", "")
     if response.status != 200 or "text/event-stream" not in content_type:
-        async with response:
+        with closing(response):
             read = await response.read()
         status = response.status if response.status != 200 else 502
         return _passed_on(exchange, status, read, content_type, response.headers.get("retry-after", ""))
@@ -264,22 +265,22 @@ async def _stream(exchange: Exchange, upstream: Upstream) -> Answer | Stream:
     return Stream(_passing(exchange, response), exchange.headers)
 
 
-async def _held_back(exchange: Exchange, response: aiohttp.ClientResponse) -> Answer | Stream:
+async def _held_back(exchange: Exchange, response: Streaming) -> Answer | Stream:
     """The layers may change this answer, so it is heard whole before its first word goes out."""
     text = ""
-    async with response:
+    with closing(response):
         async for event in events_of(response):
             text += exchange.dialect.piece_text(_data(event) or {})
     return await _deliver(exchange, _finished(exchange, Reply(text.strip())))
 
 
-async def _passing(exchange: Exchange, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def _passing(exchange: Exchange, response: Streaming) -> AsyncIterator[bytes]:
     """The provider's stream with our id in it, recorded at its end, also when it breaks off or nobody listens."""
     heard: list[str] = []
     last: dict[str, Any] = {}
     complete = False
     try:
-        async with response:
+        with closing(response):
             async for event in events_of(response):
                 data = _data(event)
                 if data is None:
@@ -289,7 +290,7 @@ async def _passing(exchange: Exchange, response: aiohttp.ClientResponse) -> Asyn
                 exchange.dialect.stamp(data, exchange.ids)
                 last = data if data.get("usage") or data.get("model") or data.get("response") else last
                 yield exchange.dialect.event(data)
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (UpstreamError, TimeoutError) as error:
         logger.warning("The stream of %s broke off (%s).", exchange.app.name, type(error).__name__)
         yield exchange.dialect.breaks_off("The provider's stream broke off.")
     finally:

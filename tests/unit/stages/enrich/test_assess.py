@@ -141,3 +141,8 @@ def test_the_evidence_says_which_signal_weighed_how_much() -> None:
     assert set(weights) == {"thumb", "stars"}
     assert weights["thumb"] > 0 > weights["stars"]
     assert found.p_bad == pytest.approx(1 / (1 + math.exp(-(PRIOR_LOG_ODDS + sum(weights.values())))))
+
+
+def test_what_a_judge_or_a_data_set_says_is_no_opinion() -> None:
+    for score in (Score.infer("judge.relevance", 1.0), Score.infer("expected.answered", False)):
+        assert log_odds(score) == 0.0
