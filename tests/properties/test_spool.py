@@ -189,5 +189,5 @@ def fits(rows: list[Row], most: int) -> bool:
 
 TestSpoolBesideAList = SpoolBesideAList.TestCase
 TestSpoolBesideAList.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -262,6 +262,7 @@ class TestChatStreams:
             list(wrap(loop, client, "support").chat.completions.create(model="small", messages=HOW, stream=True))
         [trace] = recorded()
         assert (trace.output, trace.input_tokens, trace.output_tokens) == ('look_up({"id": 7})', 5, 6)
+        assert trace.context.tags == (), "it was read to its end, whether or not the endpoint gave a finish reason"
 
 
 class TestResponses:
