@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +20,8 @@ from ratchet.web.problems import Refusal
 from ratchet.web.routes.table import ROUTES
 from ratchet.web.service import Service
 
+SWITCH_S = 0.0005
+
 
 def application(service: Service) -> Starlette:
     """The service as an ASGI application; its end closes the service."""
@@ -29,6 +32,8 @@ def application(service: Service) -> Starlette:
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
+        # The journal's thread would otherwise hold the interpreter for up to 5 ms while requests wait.
+        sys.setswitchinterval(SWITCH_S)
         if service.settings.service.learn:
             service.worker.start()
         try:
@@ -37,18 +42,34 @@ def application(service: Service) -> Starlette:
             await service.close()
             gc.unfreeze()
 
-    return Starlette(routes=_paths(service), lifespan=lifespan, exception_handlers={404: _lost, 405: _wrong_method})
+    made = Starlette(routes=_paths(service), lifespan=lifespan, exception_handlers={404: _lost, 405: _wrong_method})
+    # A path with a slash too many is another path: a redirect would lose the body, and name whatever host it was told.
+    made.router.redirect_slashes = False
+    return made
 
 
-def _paths(service: Service) -> list[Path]:
+class Application:
+    """Paths without a place in them are found by name, before the router tries its patterns one by one."""
+
+    def __init__(self, service: Service) -> None:
+        self._routed = application(service)
+        self._fixed = {path: _Methods(service, endpoints) for path, endpoints in _endpoints(service).items()
+                       if "{" not in path}  # fmt: skip
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        found = self._fixed.get(scope["path"]) if scope["type"] == "http" else None
+        await (self._routed if found is None else found)(scope, receive, send)
+
+
+def _endpoints(service: Service) -> dict[str, dict[str, Endpoint]]:
     found: dict[str, dict[str, Endpoint]] = {}
     for route in ROUTES:
         found.setdefault(route.path, {})[route.method] = Endpoint(service, route)
-    return [Path(_pattern(path), _Methods(service, endpoints)) for path, endpoints in found.items()]
+    return found
 
 
-def _pattern(path: str) -> str:
-    return path
+def _paths(service: Service) -> list[Path]:
+    return [Path(path, _Methods(service, endpoints)) for path, endpoints in _endpoints(service).items()]
 
 
 class _Methods:
@@ -64,11 +85,13 @@ class _Methods:
         if endpoint is not None:
             await endpoint(scope, receive, send)
         elif scope["method"] == "OPTIONS":
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-            allowed = {"allow": ", ".join([*self._endpoints, "OPTIONS"]), **self._service.cors.preflight(headers)}
+            allowed = {"allow": ", ".join([*self._endpoints, "OPTIONS"])}
+            if any(endpoint.route.by_token for endpoint in self._endpoints.values()):
+                headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+                allowed |= self._service.cors.preflight(headers)
             await Response(status_code=204, headers=allowed)(scope, receive, send)
         else:
-            refusal = _refusal(Refusal(405, "wrong_method", f"{scope['method']} is not for this path.",
+            refusal = _refusal(Refusal(405, "wrong_method", f"{scope['method']:.20} is not for this path.",
                                        f"Use {' or '.join(self._endpoints)}."))  # fmt: skip
             refusal.headers["allow"] = ", ".join([*self._endpoints, "OPTIONS"])
             await refusal(scope, receive, send)

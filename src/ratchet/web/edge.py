@@ -34,7 +34,7 @@ class Endpoint:
 
     def __init__(self, service: Service, route: Route) -> None:
         self._service = service
-        self._route = route
+        self.route = route
         self._is_async = inspect.iscoroutinefunction(route.handler)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,19 +44,19 @@ class Endpoint:
         caller = Caller("", ())
         try:
             caller = self._admit(scope, headers)
-            raw = b"" if self._route.takes is None else await self._body(headers, receive)
+            raw = b"" if self.route.takes is None else await self._body(headers, receive)
             answer = await self._answer(scope, headers, caller, raw, receive)
         except RatchetError as error:
             answer = _refused(error)
         except Exception:
-            logger.exception("%s %s failed", self._route.method, self._route.path)
+            logger.exception("%s %s failed", self.route.method, self.route.path)
             answer = _refused(problems.INTERNAL)
         await self._deliver(answer, headers, caller, send)
         status = answer.status if isinstance(answer, Answer) else 200
-        self._service.metrics.count(self._route, status, time.perf_counter() - started)
+        self._service.metrics.count(self.route, status, time.perf_counter() - started)
 
     def _admit(self, scope: Scope, headers: Mapping[str, str]) -> Caller:
-        route, access = self._route, self._service.access
+        route, access = self.route, self._service.access
         address = (scope.get("client") or ("unknown",))[0]
         if route.scope is None:
             return Caller(address, (), origin=headers.get("origin", ""))
@@ -73,19 +73,20 @@ class Endpoint:
         raise Unauthorized("This needs a key.", "Send it as `Authorization: Bearer rk_sk_...`.")
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
-        largest = self._route.largest
+        largest = self.route.largest
         declared = headers.get("content-length", "")
         if declared.isdigit() and int(declared) > largest:
             raise _too_large(largest)
         try:
-            return await asyncio.wait_for(_read(receive, largest), SLOWEST_BODY_S)
+            async with asyncio.timeout(SLOWEST_BODY_S):
+                return await _read(receive, largest)
         except TimeoutError:
             raise Refusal(408, "too_slow", "The body did not arrive in time.", "Send it faster.") from None
 
     async def _answer(
         self, scope: Scope, headers: Mapping[str, str], caller: Caller, raw: bytes, receive: Receive
     ) -> Answer | Stream:
-        route = self._route
+        route = self.route
         body = None
         if route.takes is not None:
             _refuse_media(route, headers)
@@ -110,7 +111,7 @@ class Endpoint:
         return result if isinstance(result, Answer | Stream) else Answer(result, route.status)
 
     async def _deliver(self, answer: Answer | Stream, headers: Mapping[str, str], caller: Caller, send: Send) -> None:
-        more = {**self._service.cors.headers(self._route, headers, caller), "x-content-type-options": "nosniff"}
+        more = {**self._service.cors.headers(self.route, headers, caller), "x-content-type-options": "nosniff"}
         if isinstance(answer, Stream):
             await _send_stream(answer, more, send)
             return

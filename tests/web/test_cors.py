@@ -1,0 +1,77 @@
+"""Pages of other origins: who may ask, and who may read the answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from ratchet.web.access import Access, Caller, make_key, revoke_key
+from ratchet.web.cors import Cors
+from ratchet.web.routes.table import ROUTES
+from ratchet.wiring import House
+from tests.web.running import Running
+
+SHOP, EVIL = "https://shop.example", "https://evil.example"
+FEEDBACK = next(route for route in ROUTES if route.by_token)
+ALLOW = "access-control-allow-origin"
+NOBODY = Caller("a page", ())
+
+
+def cors(house: House, *origins: str) -> Cors:
+    return Cors(house.outside, Access(house.outside, loopback=True), origins)
+
+
+def test_only_feedback_is_for_pages_of_others(house: House) -> None:
+    for route in ROUTES:
+        given = cors(house, "*").headers(route, {"origin": SHOP}, NOBODY)
+        assert given.get(ALLOW) == (SHOP if route.path == "/v1/feedback" and route.method == "POST" else None), (
+            route.path
+        )
+
+
+def test_nothing_is_said_to_who_is_no_page(house: House) -> None:
+    assert cors(house, "*").headers(FEEDBACK, {}, NOBODY) == {}
+    assert ALLOW not in cors(house, "*").preflight({})
+
+
+def test_an_origin_that_is_not_on_the_list_reads_nothing(house: House) -> None:
+    assert cors(house, SHOP).headers(FEEDBACK, {"origin": SHOP}, NOBODY)[ALLOW] == SHOP
+    assert cors(house, SHOP).headers(FEEDBACK, {"origin": EVIL}, NOBODY) == {"vary": "Origin"}
+
+
+def test_credentials_are_never_allowed(house: House) -> None:
+    found = cors(house, "*")
+    for headers in (found.headers(FEEDBACK, {"origin": SHOP}, NOBODY), found.preflight({"origin": SHOP})):
+        assert "access-control-allow-credentials" not in headers
+        assert headers[ALLOW] != "*"
+        assert headers["vary"] == "Origin"
+
+
+def test_a_browser_key_brings_origins_of_its_own(house: House) -> None:
+    key, _ = make_key(house.outside, "page", kind="browser", origins=[SHOP])
+    caller, found = Caller(key.id, (), key), cors(house, "https://other.example")
+    assert found.headers(FEEDBACK, {"origin": SHOP}, caller)[ALLOW] == SHOP
+    assert ALLOW not in found.headers(FEEDBACK, {"origin": "https://other.example"}, caller)
+
+
+def test_a_preflight_knows_no_key_so_any_keys_origin_may_ask(house: House) -> None:
+    found = cors(house, "https://other.example")
+    assert ALLOW not in found.preflight({"origin": SHOP})
+    key, _ = make_key(house.outside, "page", kind="browser", origins=[SHOP])
+    assert found.preflight({"origin": SHOP})[ALLOW] == SHOP
+    assert ALLOW not in found.preflight({"origin": EVIL})
+    revoke_key(house.outside, key.id)
+    assert ALLOW not in found.preflight({"origin": SHOP})
+
+
+def test_a_secret_key_is_for_no_page(house: House) -> None:
+    make_key(house.outside, "server", origins=[SHOP])
+    assert ALLOW not in cors(house, "https://other.example").preflight({"origin": SHOP})
+
+
+@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
+def test_a_preflight_is_answered_and_allows_feedback_alone(live: Running, path: str) -> None:
+    headers = {"origin": SHOP, "access-control-request-method": "POST"}
+    answered = live.call("OPTIONS", path.replace("{", "").replace("}", ""), headers=headers)
+    assert answered.status == 204
+    assert (answered.headers.get(ALLOW) == SHOP) is (path == "/v1/feedback")
+    assert answered.headers["allow"].split(", ")[-1] == "OPTIONS"
