@@ -77,7 +77,7 @@ class Delivery:
 
     def take(self) -> None:
         """Send what is incoming, or spool it if the service is away or other rows wait before it."""
-        while self.incoming and not self.over:
+        while self.incoming:
             rows, used = self._encoded()
             settled = 0
             if not self._failures and not len(self._spool):
