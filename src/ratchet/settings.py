@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from ratchet.errors import InvalidInput
 from ratchet.records.app import Kind
@@ -60,7 +61,8 @@ class ServiceSettings:
 
     ``host`` and ``port``; ``origins`` are the web origins that may send feedback with a token alone (``*`` for any);
     ``token_hours`` is how long a feedback token is good for; ``requests_per_minute`` bounds each key, or each address
-    without one (0 for no bound); ``learn`` switches the background worker on.
+    without one (0 for no bound); ``learn`` switches the background worker on. ``record`` says when the gateway's
+    traces are on disk: ``durable`` before the answer goes out, ``soon`` some milliseconds after it.
     """
 
     host: str = "127.0.0.1"
@@ -69,6 +71,7 @@ class ServiceSettings:
     token_hours: float = 24.0
     requests_per_minute: int = 0
     learn: bool = True
+    record: Literal["durable", "soon"] = "durable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ import uvicorn
 
 from ratchet.project.read import read_project
 from ratchet.settings import Settings
-from ratchet.web.application import application
+from ratchet.web.application import Application
 from ratchet.web.service import Service
 from ratchet.wiring import open_project
 
@@ -108,7 +108,7 @@ def running(settings: Settings) -> Iterator[Running]:
     """The service of a project, until the end of the ``with``."""
     service = Service(open_project(settings), settings)
     config = uvicorn.Config(
-        application(service),
+        Application(service),
         host=settings.service.host,
         port=settings.service.port,
         log_config=None,

@@ -22,6 +22,7 @@ HOST = "RATCHET_HOST"
 PORT = "RATCHET_PORT"
 SECTIONS = ("service", "store", "embedder", "providers", "apps")
 SERVICE_KEYS = tuple(field.name for field in dataclasses.fields(ServiceSettings))
+RECORD = ("durable", "soon")
 STORE_KEYS = ("file",)
 EMBEDDER_KEYS = ("name",)
 HIGHEST_PORT = 65_535
@@ -137,6 +138,7 @@ def _service(table: Table) -> ServiceSettings:
             "requests_per_minute", default.requests_per_minute, 0, MOST_REQUESTS_PER_MINUTE
         ),
         learn=table.flag("learn", default.learn),
+        record="soon" if table.choice("record", default.record, RECORD) == "soon" else "durable",
     )
 
 

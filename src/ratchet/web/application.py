@@ -6,6 +6,7 @@ import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from starlette.routing import Route as Path
 from ratchet.errors import UnknownName
 from ratchet.web import problems
 from ratchet.web.edge import Endpoint
+from ratchet.web.openapi import describe
 from ratchet.web.problems import Refusal
 from ratchet.web.routes.table import ROUTES
 from ratchet.web.service import Service
@@ -52,11 +54,13 @@ class Application:
     """Paths without a place in them are found by name, before the router tries its patterns one by one."""
 
     def __init__(self, service: Service) -> None:
+        service.description = cache(lambda: describe(ROUTES))
         self._routed = application(service)
         self._fixed = {path: _Methods(service, endpoints) for path, endpoints in _endpoints(service).items()
                        if "{" not in path}  # fmt: skip
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request, or run the lifespan."""
         found = self._fixed.get(scope["path"]) if scope["type"] == "http" else None
         await (self._routed if found is None else found)(scope, receive, send)
 

@@ -17,7 +17,7 @@ from ratchet.web import problems
 from ratchet.web.access import Caller
 from ratchet.web.problems import Refusal
 from ratchet.web.routing import Answer, Call, Route, Stream
-from ratchet.web.strict_json import read_json
+from ratchet.web.strict_json import as_kind, value_in
 
 if TYPE_CHECKING:
     from ratchet.web.service import Service
@@ -87,10 +87,12 @@ class Endpoint:
         self, scope: Scope, headers: Mapping[str, str], caller: Caller, raw: bytes, receive: Receive
     ) -> Answer | Stream:
         route = self.route
-        body = None
+        body = value = None
         if route.takes is not None:
             _refuse_media(route, headers)
-            body = read_json(raw, route.takes) if route.takes is not bytes else raw
+            if route.takes is not bytes:
+                value = value_in(raw)
+                body = as_kind(value, route.takes)
         call = Call(
             self._service,
             caller,
@@ -98,6 +100,7 @@ class Endpoint:
             scope.get("path_params", {}),
             _query(route, scope),
             body,
+            value,
             raw,
             scope,
             receive,

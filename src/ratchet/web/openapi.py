@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import msgspec
@@ -35,8 +36,6 @@ REASONS = {
 
 def describe(routes: Sequence[Route]) -> bytes:
     """The whole description as JSON."""
-    from ratchet import __version__
-
     types = _types(routes)
     schemas, components = msgspec.json.schema_components([*types, ErrorOut], ref_template=REF)
     shapes = dict(zip(map(id, types), schemas, strict=False))
@@ -48,7 +47,7 @@ def describe(routes: Sequence[Route]) -> bytes:
             "openapi": "3.1.0",
             "info": {
                 "title": "Ratchet",
-                "version": __version__,
+                "version": version("ratchet-ai"),
                 "description": "Capture feedback, review it, learn from it, and ask apps through a gateway.",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },

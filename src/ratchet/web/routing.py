@@ -42,7 +42,8 @@ class Stream:
 
 @dataclass(slots=True)
 class Call:
-    """One request as a handler sees it. ``body`` and ``query`` are of the route's types."""
+    """One request as a handler sees it. ``body`` and ``query`` are of the route's types; ``value`` is the body as
+    plain JSON values."""
 
     service: Service
     caller: Caller
@@ -50,6 +51,7 @@ class Call:
     path: Mapping[str, str]
     query: Any
     body: Any
+    value: Any
     raw: bytes
     scope: Mapping[str, Any]
     receive: Callable[[], Awaitable[Mapping[str, Any]]]

@@ -14,7 +14,7 @@ import uvicorn
 from ratchet.errors import InvalidInput
 from ratchet.settings import Settings
 from ratchet.web.access import LOOPBACK
-from ratchet.web.application import application
+from ratchet.web.application import Application
 from ratchet.web.service import Service
 from ratchet.wiring import open_project
 
@@ -49,7 +49,7 @@ def serve(settings: Settings) -> None:
 
 def _listen(service: Service, settings: Settings) -> None:
     config = uvicorn.Config(
-        application(service),
+        Application(service),
         host=settings.service.host,
         port=settings.service.port,
         log_config=None,

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from ratchet.errors import Unavailable, UnknownName
+from ratchet.errors import UnknownName
 from ratchet.layers.layer import Bundle
 from ratchet.loop import Heard
 from ratchet.records.app import App
@@ -19,6 +19,7 @@ from ratchet.settings import AppSettings, Settings
 from ratchet.stages.capture.batch import OBSERVED, Intake, Prepared, Taken
 from ratchet.stages.serve.respond import Served, respond
 from ratchet.web.access import LOOPBACK, Access, Caller
+from ratchet.web.committer import Committer
 from ratchet.web.cors import Cors
 from ratchet.web.gateway.turns import Conversation
 from ratchet.web.gateway.upstream import Upstream
@@ -30,14 +31,14 @@ from ratchet.wiring import House, background_worker
 
 logger = logging.getLogger("ratchet.web")
 THREADS = 16
-MOST_WAITING = 5000
 LOOKED_UP_S = 0.5
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Service:
-    """One process that serves. ``settings`` are the project's; the house is closed by :meth:`close`."""
+    """One process that serves. ``settings`` are the project's; the house is closed by :meth:`close`. ``description``
+    gives the OpenAPI document."""
 
     def __init__(self, house: House, settings: Settings) -> None:
         self.house = house
@@ -51,32 +52,31 @@ class Service:
         self.metrics = Metrics()
         self.intake: Intake = house.loop.intake
         self.worker = background_worker(house, self._turned)
-        self._take = house.loop.take
-        self._write = house.loop.intake.write
+        store = house.store
+        self._judged: Committer[Heard] = Committer(lambda batch: store.submit(lambda: house.loop.take(batch)))
+        self._written: Committer[Taken] = Committer(lambda batch: store.submit(lambda: self.intake.write(batch)))
         self._threads = ThreadPoolExecutor(THREADS, "ratchet-request")
         self._apps = {app.name: app for app in settings.apps}
         self._upstreams = {provider.name: Upstream(provider, self.metrics) for provider in settings.providers}
         self._known: dict[str, tuple[float, App]] = {}
         self._active: dict[str, tuple[float, int]] = {}
-        self._openapi = b""
+        self.description: Callable[[], bytes] = lambda: b"{}"
 
     async def take(self, prepared: Prepared) -> list[Heard]:
         """Store rows and judge what was complained about; resolves once all of it is on disk."""
-        self._refuse_overload()
-        return await asyncio.wrap_future(self.house.store.submit_each(self._take, prepared))
+        return await self._judged.put(prepared)
 
     async def take_quietly(self, prepared: Prepared) -> list[Taken]:
         """Store rows; what was complained about is judged a moment later."""
-        self._refuse_overload()
-        return await asyncio.wrap_future(self.house.store.submit_each(self._write, prepared))
+        return await self._written.put(prepared)
+
+    def take_soon(self, prepared: Prepared) -> None:
+        """Store rows a moment later, with nobody waiting."""
+        self._written.put_soon(prepared)
 
     def take_now(self, prepared: Prepared) -> list[Taken]:
-        """The same from a thread."""
-        return self.house.store.submit_each(self._write, prepared).result()
-
-    def _refuse_overload(self) -> None:
-        if self.house.store.depth() > MOST_WAITING:
-            raise Unavailable("More arrives than the disk takes.", "Send it again in a moment.", retry_after=1.0)
+        """Store rows from a thread."""
+        return self.house.store.submit(lambda: self.intake.write([prepared])[0]).result()
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run what waits for the database or computes for long, off the event loop."""
@@ -139,18 +139,11 @@ class Service:
         self._active.pop(app, None)
         self._known.pop(app, None)
 
-    def openapi(self) -> bytes:
-        """The description of all routes."""
-        if not self._openapi:
-            from ratchet.web.openapi import describe
-            from ratchet.web.routes.table import ROUTES
-
-            self._openapi = describe(ROUTES)
-        return self._openapi
-
     async def close(self) -> None:
         """Finish what runs, then give the store up."""
         self.stopping = True
+        await self._judged.drain()
+        await self._written.drain()
         for upstream in self._upstreams.values():
             await upstream.close()
         await asyncio.get_running_loop().run_in_executor(None, self._close)

@@ -29,8 +29,8 @@ from ratchet.web.gateway.connections import Streaming, UpstreamError
 from ratchet.web.gateway.turns import Conversation, Ids
 from ratchet.web.gateway.upstream import Upstream, events_of
 from ratchet.web.problems import Refusal
-from ratchet.web.routes.apps import answer_headers
 from ratchet.web.routing import Answer, Call, Stream
+from ratchet.web.stamps import answer_headers
 
 logger = logging.getLogger("ratchet.gateway")
 CONTEXT = ("role", "session", "segment", "task_type", "environment")
@@ -108,7 +108,7 @@ async def _complete(call: Call, dialect: ModuleType) -> Answer | Stream:
 
 
 def _exchange(call: Call, dialect: ModuleType) -> Exchange:
-    body: dict[str, Any] = msgspec.json.decode(call.raw)
+    body: dict[str, Any] = call.value
     service = call.service
     app = service.app(call.body.model, call.caller)
     talk = dialect.conversation(body)
@@ -336,8 +336,12 @@ async def _record(
 
 async def _stored(exchange: Exchange, trace: Trace) -> None:
     """Wait until the trace is on disk; a store that fails must not fail the answer."""
+    service = exchange.call.service
     try:
-        await exchange.call.service.take_quietly(Prepared([trace]))
+        if service.settings.service.record == "soon":
+            service.take_soon(Prepared([trace]))
+        else:
+            await service.take_quietly(Prepared([trace]))
     except RatchetError as error:
         logger.warning("The trace %s was not recorded: %s", trace.id, error.what)
 

@@ -15,8 +15,8 @@ from ratchet.records.passage import Passage
 from ratchet.records.trace import Context
 from ratchet.stages.capture.batch import OBSERVED, Prepared
 from ratchet.stages.serve.respond import respond
-from ratchet.web.routes.feedback import TOKEN_HEADER
 from ratchet.web.routing import Answer, Call
+from ratchet.web.stamps import answer_headers
 from ratchet.wire.apps import (
     AnswerOut,
     AppIn,
@@ -106,11 +106,6 @@ def answer_question(call: Call) -> Answer:
         feedback_token=token,
     )
     return Answer(answer, headers=answer_headers(trace.id, trace.release, token))
-
-
-def answer_headers(trace_id: str, release: int, token: str) -> dict[str, str]:
-    """The headers that every answer carries."""
-    return {"x-ratchet-trace": trace_id, "x-ratchet-release": str(release), TOKEN_HEADER: token}
 
 
 def _context(asked: AskIn) -> Context:

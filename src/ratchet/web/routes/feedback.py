@@ -16,6 +16,7 @@ from ratchet.web.export import exported
 from ratchet.web.pages import FeedbackQuery, cursor_after, position
 from ratchet.web.problems import Refusal
 from ratchet.web.routing import Answer, Call
+from ratchet.web.stamps import TOKEN_HEADER
 from ratchet.web.tokens import Grant
 from ratchet.wire.feedback import (
     BatchAck,
@@ -28,7 +29,6 @@ from ratchet.wire.feedback import (
     TokenOut,
 )
 
-TOKEN_HEADER = "x-ratchet-feedback-token"
 MESSAGES = {
     "received": "Your report arrived. Nobody has looked at it yet.",
     "in_review": "Your report waits for a person to look at it.",

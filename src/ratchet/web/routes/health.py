@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
@@ -23,9 +24,7 @@ class Health(Struct, kw_only=True, frozen=True):
 
 async def get_health(call: Call) -> Health:
     """Say that the process is alive."""
-    from ratchet import __version__
-
-    return Health(service="ratchet", version=__version__, open=call.service.access.is_open())
+    return Health(service="ratchet", version=version("ratchet-ai"), open=call.service.access.is_open())
 
 
 def get_readiness(call: Call) -> dict[str, Any]:
@@ -45,7 +44,7 @@ def get_metrics(call: Call) -> Answer:
 
 async def get_openapi(call: Call) -> Answer:
     """This description."""
-    return Answer(body=call.service.openapi())
+    return Answer(body=call.service.description())
 
 
 async def get_snippet(call: Call) -> Answer:
