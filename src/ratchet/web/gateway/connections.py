@@ -50,11 +50,13 @@ class _Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self.closed = False
         self.fresh = True
+        self.streams = False
         self._parser: Any = None
         self._incoming = Incoming()
         self._waiter: asyncio.Future[None] | None = None
         self._error = ""
         self._paused = False
+        self._keeps_alive = False
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -94,7 +96,7 @@ class _Connection(asyncio.Protocol):
         incoming = self._incoming
         incoming.pieces.append(body)
         incoming.size += len(body)
-        if incoming.size > _HIGH_WATER and not self._paused:
+        if self.streams and incoming.size > _HIGH_WATER and not self._paused:
             self._paused = True
             self.transport.pause_reading()
 
@@ -103,6 +105,7 @@ class _Connection(asyncio.Protocol):
             self._incoming = Incoming()
             return
         self._incoming.complete = True
+        self._keeps_alive = bool(self._parser.should_keep_alive())
 
     # What the client calls.
 
@@ -133,17 +136,21 @@ class _Connection(asyncio.Protocol):
 
     def resume(self) -> None:
         """Read on after what had arrived was taken."""
+        if not self._paused:
+            return
         self._incoming.size = sum(map(len, self._incoming.pieces))
         if self._paused and self._incoming.size <= _HIGH_WATER:
             self._paused = False
             self.transport.resume_reading()
 
     def is_reusable(self) -> bool:
-        keep = self._incoming.headers.get("connection", "keep-alive").lower() != "close"
-        return not self.closed and self._incoming.complete and keep and self._parser.should_keep_alive()
+        """Whether another call may follow on it."""
+        return not self.closed and self._incoming.complete and self._keeps_alive
 
     def done(self) -> None:
+        """The call is over."""
         self._parser = None
+        self.streams = False
         self.fresh = False
 
     def _too_late(self) -> None:
@@ -184,9 +191,8 @@ class Connections:
         connection = await self._sent(path, body)
         try:
             while not connection.incoming().complete:
-                connection.resume()
                 await connection.more(self._read_s)
-                if sum(map(len, connection.incoming().pieces)) > LARGEST_ANSWER:
+                if connection.incoming().size > LARGEST_ANSWER:
                     raise UpstreamError("its answer is too large", begun=True)
             incoming = connection.incoming()
             answer = incoming.status, incoming.headers, b"".join(incoming.pieces)
@@ -199,6 +205,7 @@ class Connections:
     async def stream(self, path: str, body: bytes) -> Streaming:
         """The answer to a POST as soon as its headers are there."""
         connection = await self._sent(path, body)
+        connection.streams = True
         try:
             while not connection.incoming().status:
                 await connection.more(self._read_s)
