@@ -12,8 +12,9 @@ HERE = Path(__file__).parent
 QUESTION = "Can I return my bicycle after six weeks?"
 RIGHT = "Yes: since May you have 60 days."
 
-# A file in this folder, or the service at RATCHET_URL. Nothing else in this program depends on which.
-loop = Ratchet()
+# A file in this folder, or the service at RATCHET_URL. Nothing else in this program depends on which. It is patient
+# with the service, so that what it prints does not depend on how busy the machine is.
+loop = Ratchet(learned_timeout_s=10.0)
 
 
 @loop.app("support-bot", knowledge=HERE / "knowledge", prompt="Answer from the knowledge, in one sentence.")
