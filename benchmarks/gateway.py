@@ -27,9 +27,10 @@ def gateway() -> None:
         with (
             tempfile.TemporaryDirectory() as folder,
             floor("forwarded", port) as bare,
-            service(Path(folder), model.url + "/v1") as ours,
+            service(Path(folder, "durable"), model.url + "/v1") as durable,
+            service(Path(folder, "soon"), model.url + "/v1", "soon") as soon,
         ):
-            targets = {"direct": model, "bare": bare, "ours": ours}
+            targets = {"direct": model, "bare": bare, "durable": durable, "soon": soon}
             for running in targets.values():
                 hammer(running.url, PATH, chat_in(GATEWAY_APP), 4, 1).sound()
             for lanes in LANES:
@@ -46,6 +47,7 @@ def _compare(targets: Mapping[str, Running], lanes: int) -> None:
             cpu[name].append((running.cpu_s() - before) / driven.requests * 1e6)
     rate = {name: statistics.median(found) for name, found in rates.items()}
     cost = {name: statistics.median(found) for name, found in cpu.items()}
-    note = f"direct {rate['direct']:.0f}"
-    line(f"gateway, {lanes} at once (ratio: share of a bare forwarder)", rate["ours"], rate["bare"], "1/s", note)
-    line(f"gateway, {lanes} at once: CPU a request", cost["ours"], cost["bare"], "us")
+    for record in ("durable", "soon"):
+        what = f"gateway, {lanes} at once, traces stored {'first' if record == 'durable' else 'soon'}"
+        line(f"{what} (share of a bare forwarder)", rate[record], rate["bare"], "1/s", f"direct {rate['direct']:.0f}")
+        line(f"{what}: CPU a request", cost[record], cost["bare"], "us")

@@ -17,7 +17,7 @@ from adapters.base import Req  # type: ignore[import-not-found]  # noqa: E402
 from adapters.base import Target as Peer  # noqa: E402
 from common import Proc, disk_bytes, free_port, fresh, sqlite_ro, wait_http  # type: ignore[import-not-found]  # noqa: E402
 
-from benchmarks.project import OBSERVED_APP, STORE, write_project  # noqa: E402
+from benchmarks.project import OBSERVED_APP, STORE, Record, write_project  # noqa: E402
 from benchmarks.traffic import feedback_in, trace_in  # noqa: E402
 
 MOST_IN_BATCH = 500
@@ -26,6 +26,7 @@ MOST_IN_BATCH = 500
 class Target(Peer):  # type: ignore[misc]
     """`ratchet serve` on a store of its own; RATCHET_BIN names another build than the checkout's."""
 
+    record: Record = "durable"
     ack_note = "acknowledged after the commit (WAL, synchronous=FULL)"
 
     def start(self, upstream: str | None = None, reuse: bool = False) -> float:
@@ -36,7 +37,7 @@ class Target(Peer):  # type: ignore[misc]
         self.chat_url = f"{self.url}/v1/chat/completions"
         self._events = itertools.count()
         self._start = os.urandom(4).hex()
-        write_project(self.dir, port, upstream or "http://127.0.0.1:9/v1")
+        write_project(self.dir, port, upstream or "http://127.0.0.1:9/v1", self.record)
         command = os.environ.get("RATCHET_BIN") or str(REPOSITORY / ".venv" / "bin" / "ratchet")
         settings = {"OPENAI_API_KEY": "sk-none"}
         self.proc = Proc([command, "serve"], cwd=self.dir, env=settings, log=f"{self.name}.log")
@@ -90,3 +91,9 @@ class Target(Peer):  # type: ignore[misc]
             for request in (*self.encode_interactions(batch), *self.encode_feedback(batch)):
                 urllib.request.urlopen(urllib.request.Request(request.url, request.body, request.headers)).read()
         return self.durable()
+
+
+class Soon(Target):
+    """The same with the gateway's traces stored some milliseconds after the answer."""
+
+    record: Record = "soon"

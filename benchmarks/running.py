@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from benchmarks.project import write_project
+from benchmarks.project import Record, write_project
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 LONGEST_START_S = 60.0
@@ -42,11 +42,11 @@ class Running:
 
 
 @contextmanager
-def service(folder: Path, upstream: str = "http://127.0.0.1:9/v1") -> Iterator[Running]:
-    """`ratchet serve` on a fresh store in ``folder``; RATCHET_BIN names another build of it."""
+def service(folder: Path, upstream: str = "http://127.0.0.1:9/v1", record: Record = "durable") -> Iterator[Running]:
+    """`ratchet serve` on the store in ``folder``, new or kept; RATCHET_BIN names another build of it."""
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
-    write_project(folder, port, upstream)
+    write_project(folder, port, upstream, record)
     command = os.environ.get("RATCHET_BIN") or str(Path(sys.executable).with_name("ratchet"))
     with _started([command, "serve"], folder, port, "/readyz", {"OPENAI_API_KEY": "sk-none"}) as running:
         yield running
