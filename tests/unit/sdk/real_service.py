@@ -12,7 +12,7 @@ from typing import Any
 import uvicorn
 
 from ratchet.settings import ServiceSettings, Settings
-from ratchet.web.application import application
+from ratchet.web.application import Application
 from ratchet.web.service import Service
 from ratchet.wiring import House, open_project
 
@@ -41,7 +41,7 @@ class RealService:
     def start(self) -> RealService:
         settings = Settings(store=self.store, embedder="lexical", service=ServiceSettings(learn=False))
         self._house = open_project(settings)
-        app = self._watched(application(Service(self._house, settings)))
+        app = self._watched(Application(Service(self._house, settings)))
         config = uvicorn.Config(
             app, host="127.0.0.1", port=self.port, log_config=None, access_log=False, lifespan="on",
             timeout_graceful_shutdown=1,
