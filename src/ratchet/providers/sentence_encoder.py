@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,10 @@ class SentenceEncoder:
         self._fingerprint = f"bert-mean-{MAX_TOKENS}:{digest}"
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         self._dimensions = int(config["hidden_size"])
-        self._session = _session(_converted(weights, config, cache, digest), threads)
+        # Loading the encoder takes most of a second and 150 MB; a service whose apps know nothing yet never needs it.
+        self._load = partial(_session, _converted(weights, config, cache, digest), threads)
+        self._loaded: Any = None
+        self._loading = threading.Lock()
         self._tokenizer = _tokenizer(folder / "tokenizer.json")
 
     @property
@@ -78,6 +83,12 @@ class SentenceEncoder:
                 progress(min(start + BATCH, len(order)))
         return result
 
+    def _session(self) -> Any:
+        with self._loading:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
     def _run(self, encodings: list[list[int]]) -> Vector:
         longest = max(len(ids) for ids in encodings)
         ids = np.zeros((len(encodings), longest), np.int32)
@@ -85,7 +96,7 @@ class SentenceEncoder:
         for row, tokens in enumerate(encodings):
             ids[row, : len(tokens)] = tokens
             mask[row, : len(tokens)] = 1
-        output: Vector = self._session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
+        output: Vector = self._session().run(None, {"input_ids": ids, "attention_mask": mask})[0]
         return output
 
 

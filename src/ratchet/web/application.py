@@ -31,6 +31,7 @@ def application(service: Service) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # What is loaded now stays: collecting it again and again would cost most of the slowest answers.
+        await service.in_thread(service.warm)
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)

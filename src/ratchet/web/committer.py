@@ -11,6 +11,7 @@ from ratchet.errors import Unavailable
 from ratchet.stages.capture.batch import Prepared
 
 MOST_WAITING_ROWS = 20_000
+SOON_S = 0.05
 T = TypeVar("T")
 _Entry: TypeAlias = "tuple[Prepared, asyncio.Future[list[T]] | None]"
 
@@ -23,6 +24,7 @@ class Committer(Generic[T]):
         self._submit = submit
         self._waiting: list[_Entry[T]] = []
         self._running = False
+        self._timer: asyncio.TimerHandle | None = None
         self._rows = 0
 
     def put(self, prepared: Prepared) -> asyncio.Future[list[T]]:
@@ -49,10 +51,21 @@ class Committer(Generic[T]):
     def _add(self, prepared: Prepared, future: asyncio.Future[list[T]] | None) -> None:
         self._waiting.append((prepared, future))
         self._rows += len(prepared.rows)
+        if self._running:
+            return
+        loop = asyncio.get_running_loop()
+        if future is not None:
+            # Whatever else is ready in this round of the loop belongs into the same commit.
+            self._running = True
+            loop.call_soon(self._begin)
+        elif self._timer is None:
+            self._timer = loop.call_later(SOON_S, self._start)
+
+    def _start(self) -> None:
+        self._timer = None
         if not self._running:
             self._running = True
-            # Whatever else is ready in this round of the loop belongs into the same commit.
-            asyncio.get_running_loop().call_soon(self._begin)
+            self._begin()
 
     def _begin(self) -> None:
         batch, self._waiting = self._waiting, []

@@ -56,6 +56,7 @@ def _listen(service: Service, settings: Settings) -> None:
         access_log=False,
         lifespan="on",
         server_header=False,
+        proxy_headers=False,
         date_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
         timeout_keep_alive=75,

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from ratchet.errors import UnknownName
+from ratchet.errors import RatchetError, UnknownName
 from ratchet.layers.layer import Bundle
 from ratchet.loop import Heard
 from ratchet.records.app import App
@@ -138,6 +138,16 @@ class Service:
         """Another release is in force: look again at once."""
         self._active.pop(app, None)
         self._known.pop(app, None)
+
+    def warm(self) -> None:
+        """Load what the declared apps answer with, so that the first requests need not wait for it."""
+        for name in self._apps:
+            try:
+                bundle = self.house.bundles.active(self.house.store.apps.get(name))
+                if not bundle.is_bare:
+                    self.house.outside.vectors.embed(["warm"])
+            except RatchetError as error:
+                logger.warning("The release of %s cannot be loaded: %s %s", name, error.what, error.fix)
 
     async def close(self) -> None:
         """Finish what runs, then give the store up."""

@@ -13,7 +13,6 @@ from types import ModuleType
 from typing import Any
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 
 from ratchet.errors import InvalidInput, RatchetError
@@ -21,7 +20,7 @@ from ratchet.layers import layer
 from ratchet.layers.layer import Answer as Reply
 from ratchet.layers.layer import Bundle, Learned, Request
 from ratchet.records.app import App
-from ratchet.records.trace import Context, Trace
+from ratchet.records.trace import Context, Trace, Turn
 from ratchet.stages.capture.batch import OBSERVED, Prepared
 from ratchet.stages.capture.validate import LONGEST_TEXT
 from ratchet.web.gateway import chat, responses
@@ -34,7 +33,8 @@ from ratchet.web.stamps import answer_headers
 
 logger = logging.getLogger("ratchet.gateway")
 CONTEXT = ("role", "session", "segment", "task_type", "environment")
-NOTHING = np.zeros(0, np.float32)
+HEADERS = ("x-ratchet-user", *(f"x-ratchet-{name.replace('_', '-')}" for name in CONTEXT))
+NOBODY = Context()
 _WORDS = re.compile(r"\S+\s*|\s+")
 
 
@@ -123,7 +123,10 @@ def _exchange(call: Call, dialect: ModuleType) -> Exchange:
 
 def _context(call: Call) -> Context:
     """Who asks, from OpenAI's own fields, else from headers; what is too long for a context is cut."""
-    metadata = call.body.metadata or {}
+    metadata = call.body.metadata
+    if not metadata and not any(name in call.headers for name in HEADERS):
+        return Context(user=_storable(call.body.user, 1000)) if call.body.user else NOBODY
+    metadata = metadata or {}
     found = {
         name: metadata.get(name) or call.headers.get(f"x-ratchet-{name.replace('_', '-')}", "") for name in CONTEXT
     }
@@ -137,7 +140,9 @@ def _context(call: Call) -> Context:
 
 def _storable(text: str, longest: int = LONGEST_TEXT) -> str:
     """Text as it can be stored: recording must never be what fails a request."""
-    return text.replace("\x00", "\ufffd")[:longest]
+    if len(text) > longest:
+        text = text[:longest]
+    return text.replace("\x00", "\ufffd") if "\x00" in text else text
 
 
 async def _prepare(exchange: Exchange) -> None:
@@ -326,7 +331,7 @@ async def _record(
         passage_id=reply.passage_id,
         influences=reply.influences,
         latency_ms=(time.perf_counter() - exchange.clock) * 1000,
-        history=tuple(replace(turn, text=_storable(turn.text)) for turn in exchange.talk.history),
+        history=tuple(Turn(_storable(turn.role, 100), _storable(turn.text)) for turn in exchange.talk.history),
         model=_storable(model, 1000),
         input_tokens=tokens_in,
         output_tokens=tokens_out,
