@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export RATCHET_CACHE ?= $(CURDIR)/.cache
 
-.PHONY: help install demo test check test-full bench lock clean
+.PHONY: help install browser demo test check coverage test-full bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## Say what there is
@@ -21,6 +21,9 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q src 2>/dev/null || true
 	@touch $@
+
+browser: ## Install Chromium for the tests of the browser snippet (Debian, as root); without it they are skipped
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 demo: $(STAMP) ## Play the whole loop on an invented shop
 	@$(BIN)/ratchet demo --no-open
@@ -49,7 +52,7 @@ bench: $(STAMP) ## Our own benchmarks, each printing a ratio
 
 lock: ## Compile the locks anew (needs network)
 	@$(BIN)/python -m pip install --quiet pip-tools
-	@$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra embed --extra plot --extra dev --output-file requirements.lock pyproject.toml
+	@$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --pre --extra embed --extra plot --extra dev --output-file requirements.lock pyproject.toml
 
 clean: ## Remove what was made
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache ratchet-demo ratchet-backtest
