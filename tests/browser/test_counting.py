@@ -80,6 +80,23 @@ class TestDwell:
         visit.wait_for(name, lambda feedback: feedback["signals"])
         assert 300 <= visit.signals(name)["dwell_ms"] < 30_000
 
+    def test_it_ends_when_the_element_shows_another_answer(self, visit: Visit) -> None:
+        visit.page.clock.install()
+        first = visit.show()
+        read_for(visit, 300)
+        _, second = visit.answer()
+        visit.page.evaluate(
+            "([token, id]) => void Ratchet.attach(document.querySelector('[data-ratchet-id]'), { token, id })",
+            [visit.service.token(second), second],
+        )
+        read_for(visit, 200)
+        visit.page.clock.run_for(60_000)
+        visit.leave()
+        visit.wait_for(second, lambda feedback: feedback["signals"])
+        visit.wait_for(first, lambda feedback: feedback["signals"])
+        assert visit.signals(second)["dwell_ms"] >= 60_000
+        assert visit.signals(first)["dwell_ms"] < 30_000
+
     def test_an_answer_longer_than_the_window_counts_while_it_fills_it(self, visit: Visit) -> None:
         name = visit.show("Long. <br>" * 400)
         read_for(visit, 500)

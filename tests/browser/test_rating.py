@@ -158,6 +158,17 @@ class TestFailures:
         assert {body["event_id"] for body in bodies} == {visit.received(name)[0]["id"]}
         visit.may_complain = True  # The browser itself reports every refusal.
 
+    def test_a_rating_that_had_to_wait_does_not_overtake_a_later_one(self, visit: Visit) -> None:
+        name = visit.show()
+        self.fail(visit, times=1)
+        visit.page.get_by_role("button", name="Helpful", exact=True).click()
+        visit.page.wait_for_timeout(100)
+        visit.page.get_by_role("button", name="Not helpful").click()
+        visit.wait_for(name, lambda feedback: feedback["thumb"] == "up")
+        visit.wait_for(name, lambda feedback: feedback["thumb"] == "down")
+        assert [feedback["thumb"] for feedback in visit.received(name)] == ["up", "down"]
+        visit.may_complain = True
+
     def test_what_cannot_be_sent_is_said_and_nothing_is_shown_as_given(self, visit: Visit) -> None:
         visit.show()
         self.fail(visit, times=1, status=401)
