@@ -38,7 +38,7 @@ class Client(threading.Thread):
         number = 0
         while not self._stopping.is_set():
             app = self._chance.choice(APPS)
-            count = self._chance.choice((1, 1, 5, 20, 60))
+            count = self._chance.choice((1, 1, 20, 100, 300))
             ids = [f"{self.name}-{number + more}" for more in range(count)]
             number += count
             self._send_until_taken(app, ids, alone=count == 1)

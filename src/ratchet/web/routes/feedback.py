@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote
 
 import msgspec
 
-from ratchet.errors import Conflict, InvalidInput, Unauthorized, UnknownName
+from ratchet.errors import Conflict, InvalidInput, RatchetError, Unauthorized, UnknownName
 from ratchet.records.case import Case
 from ratchet.records.feedback import Feedback
 from ratchet.records.filters import FeedbackFilter
@@ -48,8 +49,7 @@ async def give_feedback(call: Call) -> Answer:
     grant = _grant(call, caller, said)
     if grant is not None:
         said = msgspec.structs.replace(said, id=grant.subject, app=grant.app, user=grant.user or said.user)
-    if said.app and not caller.may_use(said.app):
-        raise UnknownName(f"There is no app named {said.app!r} for this key.", "Use a key that is for it.")
+    said = msgspec.structs.replace(said, app=visible_app(caller, said.app))
     if not said.id:
         raise InvalidInput(
             "The feedback does not say which answer it is about.", "Send the answer's `id`, or its token."
@@ -123,9 +123,11 @@ def refuse_other_apps(prepared: Prepared, caller: Caller) -> Prepared:
     if caller.key is None or not caller.key.apps:
         return prepared
     for place, row in enumerate(prepared.rows):
-        if not isinstance(row, Taken) and not caller.may_use(row.app):
-            error = UnknownName(f"There is no app named {row.app!r} for this key.", "Say which app, or use its key.")
-            prepared.rows[place] = Taken(row.id, "rejected", error)
+        if not isinstance(row, Taken) and row.app not in caller.key.apps:
+            try:
+                prepared.rows[place] = replace(row, app=visible_app(caller, row.app))
+            except RatchetError as error:
+                prepared.rows[place] = Taken(row.id, "rejected", error)
     return prepared
 
 
@@ -149,8 +151,8 @@ def list_feedback(call: Call) -> FeedbackPage | Answer:
 
 
 def visible_app(caller: Caller, app: str) -> str:
-    """The app to list; a key for one app sees that one. Raises ``UnknownName`` for another, ``InvalidInput`` when a
-    key for several does not say which."""
+    """The app to list or to write for; a key for one app means that one. Raises ``UnknownName`` for another,
+    ``InvalidInput`` when a key for several does not say which."""
     if caller.key is None or not caller.key.apps:
         return app
     if app:
