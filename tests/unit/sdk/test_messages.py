@@ -29,9 +29,7 @@ def test_a_trace_row_is_what_the_service_takes() -> None:
 
 
 def test_a_feedback_row_says_only_what_was_said() -> None:
-    row = said(
-        user="u1", scores={"tone": 2, "ok": True}, thumb="down", stars=1, flags=("a",), signals={"copy": True}
-    )
+    row = said(user="u1", scores={"tone": 2, "ok": True}, thumb="down", stars=1, flags=("a",), signals={"copy": True})
     assert row == {
         "id": "tr_1", "event_id": "fb_1", "at": 5.0, "app": "support", "user": "u1",
         "scores": {"tone": 2.0, "ok": True}, "thumb": "down", "stars": 1, "flags": ["a"], "signals": {"copy": True},
