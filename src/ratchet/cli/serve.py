@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from ratchet.cli.console import StoreOption, console
+from ratchet.settings import Settings
 
 ProjectOption = Annotated[
     Path | None, typer.Option("--project", help="Folder with ratchet.toml. Default: RATCHET_PROJECT, or this folder.")
@@ -43,14 +44,17 @@ def serve(
         port=settings.service.port if port is None else port,
         learn=learn and settings.service.learn,
     )
-    console.print(f"Ratchet serves http://{service.host}:{service.port} from {settings.store}.", markup=False)
+    log_as_json(logging.INFO if verbose else logging.WARNING)
+    run(replace(settings, service=service), lambda url: _greet(settings, url))
+
+
+def _greet(settings: Settings, url: str) -> None:
+    console.print(f"Ratchet serves {url} from {settings.store}.", markup=False)
     for app in settings.apps:
-        by = f"the model {app.model}" if app.model else "the best passage" if app.kind != "classify" else "labels"
+        by = f"the model {app.model}" if app.model else "the nearest label" if app.kind == "classify" else "passages"
         console.print(f"  app {app.name}: answered by {by}", markup=False)
     console.print("  Stop it with Ctrl-C; what was acknowledged is on disk.", markup=False)
     sys.stdout.flush()
-    log_as_json(logging.INFO if verbose else logging.WARNING)
-    run(replace(settings, service=service))
 
 
 def worker(project: ProjectOption = None, store: StoreOption = None) -> None:

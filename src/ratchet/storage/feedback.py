@@ -67,7 +67,7 @@ class FeedbackEvents:
     def find(self, wanted: FeedbackFilter) -> list[Feedback]:
         """The events that fit, newest first."""
         table = tables.feedback
-        query = select(table.c.body).order_by(table.c.at.desc(), table.c.id.desc()).limit(wanted.limit)
+        query = select(table.c.body).order_by(table.c.at.desc(), table.c.id.desc(), table.c.app.desc())
         for column in ("app", "trace_id", "user", "negative"):
             value = getattr(wanted, column)
             if value not in ("", None):
@@ -75,7 +75,7 @@ class FeedbackEvents:
         if wanted.name:
             score = tables.scores
             query = query.where(exists().where(score.c.feedback_id == table.c.id, score.c.name == wanted.name))
-        query = query.where(*within(table, wanted.since, wanted.until, wanted.before))
+        query = query.where(*within(table, wanted.since, wanted.until, wanted.before)).limit(wanted.limit)
         with self._access.reading() as connection:
             return [msgspec.convert(body, Feedback) for body in connection.execute(query).scalars()]
 
@@ -158,6 +158,13 @@ class FeedbackEvents:
         row = {"app": app, "event_id": event_id, "at": at, "reason": reason, "body": body}
         with self._access.transaction() as connection:
             insert_or_replace(connection, tables.quarantine, row)
+
+    def unquarantine(self, app: str, reason: str, before: float) -> None:
+        """Let go of what has been kept for that reason since before a time."""
+        table = tables.quarantine
+        with self._access.transaction() as connection:
+            old = (table.c.app == app) & (table.c.reason == reason) & (table.c.at < before)
+            connection.execute(table.delete().where(old))
 
     def quarantined(self, app: str, limit: int) -> list[tuple[str, float, str, str]]:
         """Event id, time, reason and body of what could not be processed, newest first."""

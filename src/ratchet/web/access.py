@@ -52,6 +52,7 @@ class Access:
         self._loopback = loopback
         self._found: dict[str, tuple[float, Key | None]] = {}
         self._open: tuple[float, bool] = (0.0, False)
+        self._pages: tuple[float, list[tuple[str, ...]]] = (0.0, [])
 
     def caller(self, headers: Mapping[str, str], address: str) -> Caller:
         """The caller, from a request's headers. Raises ``Unauthorized`` for a key that is not good."""
@@ -85,10 +86,21 @@ class Access:
             self._open = now, is_open
         return is_open
 
+    def pages(self) -> list[tuple[str, ...]]:
+        """The origins of each live browser key; none for one that may be used anywhere."""
+        now = self._outside.clock.now()
+        checked, found = self._pages
+        if not checked <= now < checked + REMEMBERED_S:
+            keys = self._outside.store.keys.all()
+            found = [key.origins for key in keys if key.kind == "browser" and key.revoked_at is None]
+            self._pages = now, found
+        return found
+
     def forget(self) -> None:
         """Look every key up anew: one was made or revoked."""
         self._found.clear()
         self._open = (0.0, False)
+        self._pages = (0.0, [])
 
     def _key(self, secret: str) -> Key | None:
         if not is_whole(secret):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import signal
+import socket
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from types import FrameType
 from typing import NoReturn
@@ -21,8 +23,8 @@ from ratchet.wiring import open_project
 SHUTDOWN_S = 15
 
 
-def serve(settings: Settings) -> None:
-    """Open the project's store, declare its apps, and listen; returns after a graceful end.
+def serve(settings: Settings, said: Callable[[str], None] = lambda url: None) -> None:
+    """Open the project's store, declare its apps, and listen; returns after a graceful end. ``said`` hears the URL.
 
     Raises ``StorageError`` when another process owns the store, ``InvalidInput`` when the service would be open to
     other machines without a key.
@@ -41,17 +43,35 @@ def serve(settings: Settings) -> None:
                 f"The service would be open to everybody who reaches {host}.",
                 "Make a key first with `ratchet keys create NAME --scope admin`, or listen on 127.0.0.1.",
             )
-        house.store.announce(f"http://{_shown(host)}:{settings.service.port}")
-        _listen(Service(house, settings), settings)
+        with _bound(settings) as listening:
+            port = int(listening.getsockname()[1])
+            url = f"http://{_shown(settings.service.host)}:{port}"
+            house.store.announce(url)
+            said(url)
+            _listen(Service(house, settings), settings, listening)
     finally:
         house.close()
 
 
-def _listen(service: Service, settings: Settings) -> None:
+def _bound(settings: Settings) -> socket.socket:
+    """A socket at the address of the settings; port 0 takes a free one. Raises ``InvalidInput`` for one in use."""
+    host, port = settings.service.host, settings.service.port
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+    except OSError as error:
+        raise InvalidInput(
+            f"The service cannot listen on {host}:{port}: {error.strerror}.",
+            "Stop what listens there, or name another --port (0 takes a free one).",
+        ) from None
+    return listening
+
+
+def _listen(service: Service, settings: Settings, listening: socket.socket) -> None:
     config = uvicorn.Config(
         Application(service),
-        host=settings.service.host,
-        port=settings.service.port,
         log_config=None,
         access_log=False,
         lifespan="on",
@@ -64,7 +84,7 @@ def _listen(service: Service, settings: Settings) -> None:
         backlog=2048,
         limit_concurrency=2000,
     )
-    uvicorn.Server(config).run()
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:

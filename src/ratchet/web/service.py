@@ -23,6 +23,7 @@ from ratchet.web.committer import Committer
 from ratchet.web.cors import Cors
 from ratchet.web.gateway.turns import Conversation
 from ratchet.web.gateway.upstream import Upstream
+from ratchet.web.halves import Halves
 from ratchet.web.metrics import Metrics
 from ratchet.web.problems import Refusal
 from ratchet.web.rates import Rates
@@ -48,13 +49,14 @@ class Service:
         self.access = Access(house.outside, loopback=loopback)
         self.tokens = Tokens(house.outside, settings.service.token_hours)
         self.rates = Rates(house.outside.clock, settings.service.requests_per_minute)
-        self.cors = Cors(house.outside, self.access, settings.service.origins)
+        self.cors = Cors(self.access, settings.service.origins)
         self.metrics = Metrics()
         self.intake: Intake = house.loop.intake
         self.worker = background_worker(house, self._turned)
         store = house.store
         self._judged: Committer[Heard] = Committer(lambda batch: store.submit(lambda: house.loop.take(batch)))
         self._written: Committer[Taken] = Committer(lambda batch: store.submit(lambda: self.intake.write(batch)))
+        self.halves = Halves(house.outside, self.intake)
         self._threads = ThreadPoolExecutor(THREADS, "ratchet-request")
         self._apps = {app.name: app for app in settings.apps}
         self._upstreams = {provider.name: Upstream(provider, self.metrics) for provider in settings.providers}
@@ -141,6 +143,7 @@ class Service:
 
     def warm(self) -> None:
         """Load what the declared apps answer with, so that the first requests need not wait for it."""
+        self.halves.replay()
         for name in self._apps:
             try:
                 bundle = self.house.bundles.active(self.house.store.apps.get(name))

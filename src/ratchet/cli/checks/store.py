@@ -57,11 +57,12 @@ def owner(path: Path) -> Finding:
     try:
         with lock.open(encoding="ascii", errors="replace") as file:
             held = _is_locked(file.fileno())
-            pid = file.read(20).strip() or "unknown"
+            pid, _, url = file.read(300).strip().partition(" ")
     except OSError:
-        held, pid = False, ""
+        held, pid, url = False, "", ""
     if held:
-        return ok("owner", f"A running process owns the store (pid {pid}).")
+        at = f", serving {url}" if url else ""
+        return ok("owner", f"A running process owns the store (pid {pid or 'unknown'}{at}).")
     log = path.with_name(path.name + "-wal")
     if log.is_file() and log.stat().st_size:
         return ok("owner", "No process owns it; the last one was cut off, and the next start takes over what it wrote.")

@@ -16,8 +16,8 @@ from ratchet.wire.traces import TraceIn
 
 def read_traces(
     events: Iterable[Event], default_app: str, waiting: Waiting | None
-) -> tuple[list[TraceIn], list[Refused], Known]:
-    """The traces in log records, what was refused, and which spans they came from.
+) -> tuple[list[TraceIn], list[Refused], Known, int]:
+    """The traces in log records, what was refused, which spans they came from, and how many halves wait now.
 
     Half a call is put in ``waiting`` until the other half comes, and refused without it.
     """
@@ -28,9 +28,11 @@ def read_traces(
     traces: list[TraceIn] = []
     refused: list[Refused] = []
     known = Known()
+    held = 0
     for key, group in groups.items():
         together = _together(key, group, waiting)
         if together is None:
+            held += 1
             continue
         call = _call(together)
         made = _make(call, genai_events.read_events(together), default_app)
@@ -39,7 +41,7 @@ def read_traces(
             known.made(call, made.app)
         elif made is not None:
             refused.append(made)
-    return traces, refused, known
+    return traces, refused, known, held
 
 
 def _together(key: tuple[str, str], group: Sequence[Event], waiting: Waiting | None) -> Sequence[Event] | None:

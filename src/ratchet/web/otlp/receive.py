@@ -45,9 +45,9 @@ def receive_logs(
     answer comes in a later request is refused, or kept in ``waiting`` where that is given.
     """
     found = _READ_EVENTS[_encoding_of(content_type)](inflate(body, content_encoding))
-    traces, refused, known = log_records.read_traces(found, default_app, waiting)
+    traces, refused, known, held = log_records.read_traces(found, default_app, waiting)
     feedback, unusable = read_feedback(found, known, default_app)
-    return Received(tuple(traces), tuple(feedback), (*refused, *unusable))
+    return Received(tuple(traces), tuple(feedback), (*refused, *unusable), held)
 
 
 def acknowledgement(content_type: str, kind: Kind, refused: int, message: str) -> tuple[bytes, str]:

@@ -26,11 +26,12 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a request held."""
+    """What a request held; ``held`` is how many halves of a call wait for the rest."""
 
     traces: tuple[TraceIn, ...] = ()
     feedback: tuple[FeedbackIn, ...] = ()
     refused: tuple[Refused, ...] = ()
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

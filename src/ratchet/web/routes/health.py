@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -49,14 +51,21 @@ async def get_openapi(call: Call) -> Answer:
 
 async def get_snippet(call: Call) -> Answer:
     """The browser snippet."""
+    plain, packed, etag = _snippet()
+    headers = {"cache-control": "public, max-age=300", "cross-origin-resource-policy": "cross-origin",
+               "access-control-allow-origin": "*", "etag": etag, "vary": "Accept-Encoding"}  # fmt: skip
+    if call.headers.get("if-none-match", "") == etag:
+        return Answer(status=304, headers=headers)
+    takes_packed = "gzip" in call.headers.get("accept-encoding", "")
+    if takes_packed:
+        headers["content-encoding"] = "gzip"
     return Answer(
-        body=_snippet(),
-        content_type="text/javascript; charset=utf-8",
-        headers={"cache-control": "public, max-age=3600", "cross-origin-resource-policy": "cross-origin",
-                 "access-control-allow-origin": "*"},
-    )  # fmt: skip
+        body=packed if takes_packed else plain, content_type="text/javascript; charset=utf-8", headers=headers
+    )
 
 
 @cache
-def _snippet() -> bytes:
-    return (files("ratchet.web") / "static" / "ratchet.js").read_bytes()
+def _snippet() -> tuple[bytes, bytes, str]:
+    """The script, plain and packed, and its ETag."""
+    plain = (files("ratchet.web") / "static" / "ratchet.js").read_bytes()
+    return plain, gzip.compress(plain, mtime=0), f'"{hashlib.sha256(plain).hexdigest()[:16]}"'

@@ -6,10 +6,9 @@ from ratchet.errors import InvalidInput, RatchetError, UnknownName
 from ratchet.records.filters import TraceFilter
 from ratchet.stages.capture.batch import Taken, acknowledgement
 from ratchet.web.export import exported
-from ratchet.web.otlp.receive import Received, problem, receive_logs, receive_traces
+from ratchet.web.otlp.receive import Received, problem, receive_traces
 from ratchet.web.otlp.receive import acknowledgement as otlp_acknowledgement
-from ratchet.web.pages import TraceQuery, cursor_after, position
-from ratchet.web.problems import status_of
+from ratchet.web.pages import TraceQuery, page_of, position
 from ratchet.web.routes.feedback import refuse_other_apps, visible_app
 from ratchet.web.routing import Answer, Call
 from ratchet.wire.feedback import BatchAck
@@ -43,7 +42,7 @@ async def send_otlp_logs(call: Call) -> Answer:
 
 async def _otlp(call: Call, kind: str) -> Answer:
     content_type = call.headers.get("content-type", "").partition(";")[0].strip().lower()
-    receive = receive_traces if kind == "traces" else receive_logs
+    receive = receive_traces if kind == "traces" else call.service.halves.receive
     try:
         encoding = call.headers.get("content-encoding", "")
         received: Received = await call.service.in_thread(
@@ -51,8 +50,8 @@ async def _otlp(call: Call, kind: str) -> Answer:
         )
     except RatchetError as error:
         body, sent = problem(content_type, f"{error.what} {error.fix}")
-        return Answer(status=min(status_of(error)[0], 422) if status_of(error)[0] < 500 else 503, body=body,
-                      content_type=sent)  # fmt: skip
+        # OTLP knows one status for a body that cannot be read.
+        return Answer(status=400 if isinstance(error, InvalidInput) else 503, body=body, content_type=sent)
     prepared = refuse_other_apps(call.service.intake.prepare(received.traces, received.feedback), call.caller)
     taken = await call.service.take_quietly(prepared) if prepared.rows else []
     reasons = [refused.reason for refused in received.refused]
@@ -74,10 +73,9 @@ def list_traces(call: Call) -> TracePage | Answer:
         since=asked.since,
         until=asked.until,
         before=position(asked.cursor),
-        limit=asked.limit,
+        limit=asked.limit + 1,
     )
-    rows = call.service.house.store.traces.find(wanted)
-    cursor = cursor_after(rows, asked.limit)
+    rows, cursor = page_of(call.service.house.store.traces.find(wanted), asked.limit)
     return TracePage(traces=rows, next=cursor) if asked.format == "json" else exported(rows, asked.format, cursor)
 
 
@@ -89,7 +87,7 @@ def get_trace(call: Call) -> TraceDetail:
         raise UnknownName(f"There is no trace {call.path['id']!r}.", "It may not have arrived yet.")
     return TraceDetail(
         trace=trace,
-        feedback=store.feedback.history(trace.id),
+        feedback=[said for said in store.feedback.history(trace.id) if said.app == trace.app],
         assessment=store.traces.assessment(trace.id),
         case=store.cases.of_trace(trace.id),
     )
