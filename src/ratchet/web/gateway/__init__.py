@@ -1,1 +1,1 @@
-"""The OpenAI-compatible gateway: the model's name selects the app, what was learned is put into the messages."""
+"""The OpenAI-compatible gateway: the model's name selects the app, what it learned goes along."""

@@ -9,6 +9,7 @@ OPEN_S = 10.0
 IN_A_ROW = 5
 LOOKED_AT = 20
 FAILING_SHARE = 0.5
+PROBE_WAIT_S = 1.0
 
 
 class Breaker:
@@ -24,7 +25,7 @@ class Breaker:
         self._in_a_row = 0
         self._until = 0.0
         self._is_open = False
-        self._trying = False
+        self._trying_since: float | None = None
 
     @property
     def is_open(self) -> bool:
@@ -35,21 +36,26 @@ class Breaker:
         """Seconds until a call may be tried; 0 lets this one through (when open: this one alone)."""
         if not self._is_open:
             return 0.0
-        left = self._until - self._now()
-        if left > 0:
-            return left
-        if self._trying:
-            return 1.0
-        self._trying = True
+        now = self._now()
+        if self._until > now:
+            return self._until - now
+        # A try that is never heard of again must not hold everybody back for ever.
+        if self._trying_since is not None and now - self._trying_since < OPEN_S:
+            return PROBE_WAIT_S
+        self._trying_since = now
         return 0.0
+
+    def began(self) -> None:
+        """A long answer has begun: that is enough to let others through, and too little to forget what was."""
+        if self._is_open:
+            self._outcomes.clear()
+        self._is_open, self._trying_since = False, None
 
     def succeeded(self) -> None:
         """A call was answered, whatever the answer said."""
+        self.began()
         self._outcomes.append(True)
         self._in_a_row = 0
-        if self._is_open:
-            self._outcomes.clear()
-        self._is_open = self._trying = False
 
     def failed(self) -> None:
         """A call was not answered, or the provider said that it failed."""
@@ -59,8 +65,8 @@ class Breaker:
         if self._is_open or self._in_a_row >= IN_A_ROW or many:
             self._is_open = True
             self._until = self._now() + OPEN_S * (1 + 0.2 * self._jitter())
-        self._trying = False
+        self._trying_since = None
 
     def gave_up(self) -> None:
         """The call was abandoned by its caller: it says nothing about the provider."""
-        self._trying = False
+        self._trying_since = None

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from ratchet.errors import InvalidInput
 from ratchet.stages.capture.validate import LONGEST_TEXT
+from ratchet.web.gateway.asking import passed_on
 from ratchet.web.problems import Refusal
 from ratchet.web.routing import Answer, Call
 
@@ -21,7 +22,7 @@ class EmbeddingsIn(Struct, kw_only=True, frozen=True):
     """An embeddings request; fields that are not named here go to the model as they are."""
 
     model: str
-    input: str | list[str]
+    input: str | list[Any]
     encoding_format: str = "float"
     dimensions: int | None = None
 
@@ -48,10 +49,9 @@ async def create_embeddings(call: Call) -> Answer:
     settings = service.app_settings(app.name)
     upstream = service.upstream_of(app.name)
     if upstream is not None and settings.embedding_model:
-        body = {**msgspec.json.decode(call.raw), "model": settings.embedding_model}
-        response = await upstream.post("/embeddings", msgspec.json.encode(body))
-        status = response.status if response.status == 200 or response.status >= 400 else 502
-        return Answer(status=status, body=response.body, content_type=response.content_type)
+        body = {**call.value, "model": settings.embedding_model}
+        response = await upstream.post("/embeddings", msgspec.json.encode(body), _embeddings)
+        return passed_on(response.status, response.body, response.content_type, response.headers)
     texts = _texts(asked)
     vectors = await service.in_thread(service.house.outside.vectors.embed, texts)
     if asked.dimensions not in (None, vectors.shape[1]):
@@ -66,10 +66,21 @@ async def create_embeddings(call: Call) -> Answer:
                    "usage": {"prompt_tokens": 0, "total_tokens": 0}})  # fmt: skip
 
 
+def _embeddings(body: bytes) -> bool | None:
+    """Whether the provider's answer holds embeddings; ``None`` when it does not."""
+    try:
+        return isinstance(msgspec.json.decode(body, type=dict[str, msgspec.Raw])["data"], msgspec.Raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError):
+        return None
+
+
 def _texts(asked: EmbeddingsIn) -> list[str]:
     texts = [asked.input] if isinstance(asked.input, str) else asked.input
     if asked.encoding_format not in ("float", "base64"):
         raise InvalidInput(f"The encoding {asked.encoding_format!r:.40} is unknown.", "Use float or base64.")
+    if not all(isinstance(text, str) for text in texts):
+        raise InvalidInput("These are tokens, and this embedder reads text.",
+                           "Send texts; in LangChain, set check_embedding_ctx_length=False.")  # fmt: skip
     if not texts or not all(text.strip() for text in texts):
         raise InvalidInput("There is no text to embed.", "Send at least one text, none of them empty.")
     if len(texts) > MOST_TEXTS or any(len(text) > LONGEST_TEXT for text in texts):

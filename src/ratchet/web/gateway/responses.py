@@ -1,8 +1,8 @@
-"""The dialect of the responses API: where the question stands, how an answer looks, whole and in events."""
+"""The dialect of the responses API: where the question stands, how an answer looks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -10,9 +10,10 @@ import msgspec
 from ratchet.errors import InvalidInput
 from ratchet.layers.layer import Learned
 from ratchet.records.trace import Turn
-from ratchet.web.gateway.turns import Conversation, Ids, text_of
+from ratchet.web.gateway.turns import Conversation, Heard, Ids, forces_tool, text_of
 
 PATH = "/responses"
+ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
 def conversation(body: dict[str, Any]) -> Conversation:
@@ -26,8 +27,19 @@ def conversation(body: dict[str, Any]) -> Conversation:
             raise InvalidInput("An item of the input is not an object.", "See OpenAI's responses format.")
     asked = next((at for at in range(len(asked_for) - 1, -1, -1) if asked_for[at].get("role") == "user"), -1)
     question = text_of(asked_for[asked].get("content")) if asked >= 0 else ""
-    turns = [Turn(str(item.get("role", "tool")), text_of(item.get("content"))) for item in asked_for[: max(asked, 0)]]
-    return Conversation(question, tuple(turn for turn in (*earlier, *turns) if turn.text), asked)
+    before = asked_for[:asked] if asked >= 0 else asked_for
+    turns = [Turn(str(item.get("role", "tool")), text_of(item.get("content"))) for item in before]
+    history = tuple(turn for turn in (*earlier, *turns) if turn.text)
+    return Conversation(question, history, asked, asked == len(asked_for) - 1)
+
+
+def is_plain(body: dict[str, Any]) -> bool:
+    """Whether one text, whatever it says, is an answer: no JSON and no tool was asked for, and no later look at it."""
+    text = body.get("text")
+    form = text.get("format") if isinstance(text, dict) else None
+    if isinstance(form, dict) and form.get("type") != "text":
+        return False
+    return not forces_tool(body.get("tool_choice")) and not body.get("background")
 
 
 def with_learned(body: dict[str, Any], asked: int, learned: Learned) -> dict[str, Any]:
@@ -51,20 +63,40 @@ def with_learned(body: dict[str, Any], asked: int, learned: Learned) -> dict[str
     return made
 
 
-def answer_text(answer: dict[str, Any]) -> str:
-    """All text of the output."""
+def is_answer(answer: dict[str, Any]) -> bool:
+    """Whether this is a response with items in it, or with the place for them."""
     output = answer.get("output")
-    if not isinstance(output, list):
-        return ""
-    found = [
-        text_of(item.get("content")) for item in output if isinstance(item, dict) and item.get("type") == "message"
-    ]
-    return "\n".join(text for text in found if text)
+    return isinstance(output, list) and all(isinstance(item, dict) for item in output)
+
+
+def heard(answer: dict[str, Any]) -> Heard:
+    """All that the output says."""
+    found = Heard()
+    _hear_response(found, answer)
+    found.texts = ["\n".join(_texts_of(answer))]
+    return found
+
+
+def _hear_response(found: Heard, response: dict[str, Any]) -> None:
+    found.about(response.get("model"), response.get("usage"), "input_tokens", "output_tokens")
+    output = response.get("output")
+    for place, item in enumerate(output) if isinstance(output, list) else ():
+        if isinstance(item, dict) and item.get("type") == "function_call":
+            found.call(place, item.get("name"), item.get("arguments"))
+        elif isinstance(item, dict) and isinstance(item.get("content"), list):
+            parts = [part.get("refusal") for part in item["content"] if isinstance(part, dict)]
+            found.refusals += [part for part in parts if isinstance(part, str)]
+
+
+def _texts_of(answer: dict[str, Any]) -> list[str]:
+    texts = [text_of(item.get("content")) for item in answer["output"] if item.get("type") == "message"]
+    return [text for text in texts if text]
 
 
 def replaced(answer: dict[str, Any], text: str) -> dict[str, Any]:
-    """The answer with another text, the rest as it was."""
-    return {**answer, "output": [_message(str(answer.get("id", "")), text)]}
+    """The answer with another text in the place of its messages, the rest as it was."""
+    kept = [item for item in answer["output"] if item.get("type") != "message"]
+    return {**answer, "output": [*kept, _message(str(answer.get("id", "")), text)]}
 
 
 def whole(ids: Ids, text: str, status: str = "completed") -> dict[str, Any]:
@@ -95,17 +127,8 @@ def _message(trace_id: str, text: str) -> dict[str, Any]:
             "content": [{"type": "output_text", "text": text, "annotations": []}]}  # fmt: skip
 
 
-def usage(answer: dict[str, Any]) -> tuple[int | None, int | None]:
-    """Tokens in and out, where the provider says."""
-    found = answer.get("usage")
-    if not isinstance(found, dict):
-        return None, None
-    counts = (found.get("input_tokens"), found.get("output_tokens"))
-    return tuple(count if isinstance(count, int) and count >= 0 else None for count in counts)  # type: ignore[return-value]
-
-
-def pieces(ids: Ids, words: Iterator[str]) -> Iterator[bytes]:
-    """The events of a streamed answer made here, up to the completed text."""
+def pieces(ids: Ids, words: Iterator[str], about: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[bytes]:
+    """The events of a streamed answer made here, with what is ours in the completed response."""
     message = f"msg_{ids.trace_id}"
     place = {"item_id": message, "output_index": 0, "content_index": 0}
     item = {"id": message, "type": "message", "status": "in_progress", "role": "assistant", "content": []}
@@ -113,6 +136,7 @@ def pieces(ids: Ids, words: Iterator[str]) -> Iterator[bytes]:
     text = ""
     events: list[dict[str, Any]] = [
         {"type": "response.created", "response": whole(ids, "", "in_progress")},
+        {"type": "response.in_progress", "response": whole(ids, "", "in_progress")},
         {"type": "response.output_item.added", "output_index": 0, "item": item},
         {"type": "response.content_part.added", **place, "part": part},
     ]
@@ -123,7 +147,7 @@ def pieces(ids: Ids, words: Iterator[str]) -> Iterator[bytes]:
         {"type": "response.output_text.done", **place, "text": text, "logprobs": []},
         {"type": "response.content_part.done", **place, "part": {**part, "text": text}},
         {"type": "response.output_item.done", "output_index": 0, "item": _message(ids.trace_id, text)},
-        {"type": "response.completed", "response": whole(ids, text)},
+        {"type": "response.completed", "response": {**whole(ids, text), "ratchet": about}},
     ]
     for number, made in enumerate(events):
         yield event({**made, "sequence_number": number})
@@ -140,14 +164,28 @@ def stamp(chunk: dict[str, Any], ids: Ids) -> None:
         chunk["response"]["id"] = ids.trace_id
 
 
-def piece_text(chunk: dict[str, Any]) -> str:
-    """The text that an event adds."""
-    return text_of(chunk.get("delta")) if chunk.get("type") == "response.output_text.delta" else ""
+def hear(heard: Heard, chunk: dict[str, Any]) -> None:
+    """Take up what an event adds."""
+    if chunk.get("type") == "response.output_text.delta":
+        heard.texts.append(text_of(chunk.get("delta")))
+    elif is_last(chunk):
+        _hear_response(heard, chunk["response"])
 
 
-def ending(ids: Ids, about: dict[str, Any]) -> bytes:
-    """Nothing: the events end with the completed response, and what is ours went ahead in the headers."""
-    return b""
+def is_error(chunk: dict[str, Any]) -> bool:
+    """Whether the provider says in the midst of its stream that it failed."""
+    return chunk.get("type") in ("error", "response.failed") or bool(chunk.get("error"))
+
+
+def is_last(chunk: dict[str, Any]) -> bool:
+    """Whether this is the event with which a response ends."""
+    return chunk.get("type") in ENDS and isinstance(chunk.get("response"), dict)
+
+
+def ending(ids: Ids, last: dict[str, Any] | None, about: Mapping[str, Any]) -> Iterator[bytes]:
+    """The event that ends the response, with what is ours in it."""
+    if last is not None:
+        yield event({**last, "response": {**last["response"], "ratchet": about}})
 
 
 def breaks_off(about: str) -> bytes:
