@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ratchet.errors import InvalidInput
-from ratchet.web.strict_json import DEEPEST, Unreadable, parse, read_json
+from ratchet.web.strict_json import DEEPEST, Unreadable, parse, read_json, refuse_nul, value_in
 
 UNREADABLE = {
     "nothing": b"",
@@ -58,12 +59,18 @@ UNREADABLE = {
 }
 
 
+@pytest.mark.parametrize("read", [parse, value_in])
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
-def test_is_refused(body: bytes) -> None:
+def test_is_refused(body: bytes, read: Callable[[bytes], Any]) -> None:
     with pytest.raises(Unreadable) as raised:
-        parse(body)
+        read(body)
     assert len(str(raised.value)) < 500
     raised.value.what.encode()
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, and of the same types: 1 is not 1.0."""
+    return repr(one) == repr(other)
 
 
 READABLE: dict[str, tuple[bytes, Any]] = {
@@ -86,9 +93,10 @@ READABLE: dict[str, tuple[bytes, Any]] = {
 }
 
 
+@pytest.mark.parametrize("read", [parse, value_in])
 @pytest.mark.parametrize(("body", "value"), READABLE.values(), ids=READABLE)
-def test_is_read_as_it_is(body: bytes, value: Any) -> None:
-    assert parse(body) == (json.loads(body) if value is None else value)
+def test_is_read_as_it_is(body: bytes, value: Any, read: Callable[[bytes], Any]) -> None:
+    assert same(read(body), json.loads(body) if value is None else value)
 
 
 JSON = st.recursive(
@@ -102,27 +110,76 @@ JSON = st.recursive(
 )
 
 
-@given(JSON, st.booleans())
-def test_every_value_comes_back(value: Any, escaped: bool) -> None:
-    assert parse(json.dumps(value, ensure_ascii=escaped).encode()) == value
+@given(JSON, st.booleans(), st.sampled_from([(",", ":"), (", ", ": "), (" ,", " :"), (",\n", "\t:")]))
+def test_every_value_comes_back(value: Any, escaped: bool, separators: tuple[str, str]) -> None:
+    body = json.dumps(value, ensure_ascii=escaped, separators=separators).encode()
+    assert same(parse(body), value)
+    assert same(value_in(body), value)
+
+
+def both_ways(body: bytes) -> None:
+    """Read by the fast way and by the careful one; both say the same, and what they read is what everybody reads."""
+    try:
+        value = parse(body)
+    except Unreadable:
+        with pytest.raises(Unreadable):
+            value_in(body)
+        return
+    assert same(value_in(body), value)
+    assert same(value, json.loads(body))
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
-    try:
-        value = parse(body)
-    except Unreadable:
-        return
-    assert value == json.loads(body)
+    both_ways(body)
 
 
-@given(st.lists(st.sampled_from(["[", "]", "{", "}", '"', "\\", ",", ":", "1", '"a"', " "]), max_size=120).map("".join))
+PIECES = ["[", "]", "{", "}", '"', "\\", ",", ":", "1", '"a"', '"a":', '"b":', " ", "null", "-", "e5", ".5", "\\u0061",
+          "99999999999999999999", '{"a":1}', "[]", '\\":', '":"', "\\ud800", "\t"]  # fmt: skip
+
+
+@settings(max_examples=500)
+@given(st.lists(st.sampled_from(PIECES), max_size=120).map("".join))
 def test_what_looks_like_json_is_read_or_refused(text: str) -> None:
-    try:
-        value = parse(text.encode())
-    except Unreadable:
+    both_ways(text.encode())
+
+
+KEYS = st.sampled_from(["a", "b", '":', "a\\", '"', ":", "\u00e9"])
+
+
+@settings(max_examples=500)
+@given(st.recursive(
+    st.integers(-(2**64), 2**65).map(str) | st.text('":a\\', max_size=4).map(json.dumps),
+    lambda inner: st.lists(inner, max_size=3).map(lambda items: f"[{','.join(items)}]")
+    | st.lists(st.tuples(KEYS.map(json.dumps), inner), max_size=3).map(
+        lambda pairs: "{" + ",".join(f"{key}:{item}" for key, item in pairs) + "}"),
+    max_leaves=12,
+))  # fmt: skip
+def test_keys_that_stand_twice_and_large_numbers_are_found_by_either_way(text: str) -> None:
+    both_ways(text.encode())
+
+
+@given(JSON)
+def test_nul_characters_are_found_wherever_they_stand(value: Any) -> None:
+    body = json.dumps(value).encode()
+    if "\x00" not in "".join(texts(value)):
+        refuse_nul(body, value)
         return
-    assert value == json.loads(text)
+    with pytest.raises(InvalidInput, match="NUL"):
+        refuse_nul(body, value)
+
+
+def texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        value = [part for pair in value.items() for part in pair]
+    if isinstance(value, list):
+        return [text for item in value for text in texts(item)]
+    return [value] if isinstance(value, str) else []
+
+
+def test_a_nul_that_is_only_written_is_none() -> None:
+    body = b'["\\\\u0000"]'
+    refuse_nul(body, parse(body))
 
 
 class Wanted(msgspec.Struct, forbid_unknown_fields=True):

@@ -18,7 +18,7 @@ from ratchet.web import problems
 from ratchet.web.access import Caller
 from ratchet.web.problems import Refusal
 from ratchet.web.routing import Answer, Call, Route, Stream
-from ratchet.web.strict_json import as_kind, value_in
+from ratchet.web.strict_json import as_kind, refuse_nul, value_in
 
 if TYPE_CHECKING:
     from ratchet.web.service import Service
@@ -100,6 +100,8 @@ class Endpoint:
             _refuse_media(route, headers)
             if route.takes is not bytes:
                 value = value_in(raw)
+                if not route.any_text:
+                    refuse_nul(raw, value)
                 body = as_kind(value, route.takes)
         call = Call(
             self._service,

@@ -67,7 +67,8 @@ class Route:
     ``scope`` is what the caller's key must hold (``None``: nobody is asked for one). ``by_token`` lets a feedback
     token stand in for it. ``takes`` and ``gives`` are the types of body and answer, ``asks`` that of the query.
     Handlers that are no coroutines run on a thread of their own, for they wait for the database. ``media`` are the
-    content types that are read; ``largest`` is in bytes. ``also`` are further statuses, for OpenAPI.
+    content types that are read; ``largest`` is in bytes. With ``any_text`` the handler sees to texts that cannot be
+    stored: row by row, or by passing them on. ``also`` are further statuses, for OpenAPI.
     """
 
     method: str
@@ -80,6 +81,7 @@ class Route:
     gives: Any = None
     status: int = 200
     largest: int = LARGEST_BODY
+    any_text: bool = False
     media: tuple[str, ...] = ("application/json",)
     sends: tuple[str, ...] = ("application/json",)
     also: tuple[int, ...] = ()

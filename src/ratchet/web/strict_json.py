@@ -71,6 +71,21 @@ def as_kind(value: Any, kind: type[T]) -> T:
         ) from None
 
 
+def refuse_nul(body: bytes, value: Any) -> None:
+    """Raises ``InvalidInput`` when a text in ``value``, as read from ``body``, holds a NUL character: not every
+    database can store one."""
+    if b"\\u0000" in body and _holds_nul(value):
+        raise InvalidInput("A text in the body holds a NUL character.", "Remove it.")
+
+
+def _holds_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\x00" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(item) for key, item in value.items())
+    return isinstance(value, list) and any(map(_holds_nul, value))
+
+
 def parse(body: bytes) -> Any:
     """The JSON value in ``body``, as dicts, lists, texts and numbers. Raises :class:`Unreadable`."""
     if not body.strip():
