@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from ratchet.errors import Conflict
 
-CHAT, EMBEDDINGS, MODELS = "/chat/completions", "/embeddings", "/models"
+CHAT, RESPONSES, EMBEDDINGS, MODELS = "/chat/completions", "/responses", "/embeddings", "/models"
 DIMENSIONS = 32
 _POLL_S = 0.01
 
@@ -32,8 +32,8 @@ class Reply:
     ``body`` replaces the whole body by these bytes. ``status`` other than 200 makes ``text`` an error message; 0 hangs
     up without an answer. ``delay_s`` passes before the answer, ``piece_delay_s`` before each chunk of a stream.
     ``chunk_bytes`` cuts a stream into chunks of that many bytes, through characters too. ``cut_after`` hangs up after
-    that many bytes of the body. ``path`` is the request it waits for; one without text or body for ``/embeddings`` or
-    ``/models`` gives the usual answer.
+    that many bytes of the body. ``path`` is the request it waits for, such as ``/responses``; one without text or body
+    for ``/embeddings`` or ``/models`` gives the usual answer.
     """
 
     text: str = ""
@@ -71,8 +71,8 @@ class ScriptedServer:
     """Serves on a free port of 127.0.0.1 while in a ``with``; every request to a path takes that path's next step.
 
     A step is a `Reply`, a text, or a function that makes either from the request's body. One function in place of the
-    steps answers every completion. A completion without a step left gets a 500; ``/embeddings`` (unit vectors made from
-    a hash of the text) and ``/models`` answer without steps.
+    steps answers every completion and response. One without a step left gets a 500; ``/embeddings`` (unit vectors
+    made from a hash of the text) and ``/models`` answer without steps.
     """
 
     def __init__(self, script: Iterable[Step] | Answer = (), *, models: Sequence[str] = ("scripted",)) -> None:
@@ -125,7 +125,7 @@ class ScriptedServer:
                 return self._steps.pop(index)
         if route in (EMBEDDINGS, MODELS):
             return Reply(path=route)
-        if route != CHAT:
+        if route not in (CHAT, RESPONSES):
             return Reply(f"There is no {route} here.", status=404)
         return self._always or Reply("The script has no step left; give the server more steps.", status=500)
 
@@ -139,7 +139,7 @@ class _Rendered:
 
 def _render(reply: Reply, request: Recorded, models: Sequence[str]) -> _Rendered:
     body = request.body if isinstance(request.body, dict) else {}
-    if reply.status == 200 and request.route == CHAT and body.get("stream"):
+    if reply.status == 200 and request.route in (CHAT, RESPONSES) and body.get("stream"):
         return _Rendered("text/event-stream", _stream_chunks(reply, body), stream=True)
     if reply.body is not None:
         return _Rendered("application/json", [reply.body])
@@ -149,6 +149,8 @@ def _render(reply: Reply, request: Recorded, models: Sequence[str]) -> _Rendered
         value = _embeddings(body)
     elif request.route == MODELS:
         value = {"object": "list", "data": [{"id": name, "object": "model", "owned_by": "ratchet"} for name in models]}
+    elif request.route == RESPONSES:
+        value = _response(reply.text, body)
     else:
         value = _completion(reply.text, body)
     return _Rendered("application/json", [_json(value)])
@@ -171,23 +173,63 @@ def _completion(text: str, body: dict[str, Any]) -> dict[str, Any]:
     return _head(body, "chat.completion") | {"choices": [choice], "usage": usage}
 
 
+def _response(text: str, body: dict[str, Any]) -> dict[str, Any]:
+    part = {"type": "output_text", "text": text, "annotations": []}
+    message = {"id": "msg-scripted", "type": "message", "status": "completed", "role": "assistant", "content": [part]}
+    asked, said = len(str(body.get("input")).split()), len(text.split())
+    usage: dict[str, Any] = {"input_tokens": asked, "output_tokens": said, "total_tokens": asked + said}
+    usage |= {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+    return {"id": "resp-scripted", "object": "response", "created_at": 0, "status": "completed",
+            "model": body.get("model", "scripted"), "output": [message], "parallel_tool_calls": True,
+            "tool_choice": "auto", "tools": [], "usage": usage}  # fmt: skip
+
+
 def _head(body: dict[str, Any], kind: str) -> dict[str, Any]:
     return {"id": "chatcmpl-scripted", "object": kind, "created": 0, "model": body.get("model", "scripted")}
 
 
 def _stream_chunks(reply: Reply, body: dict[str, Any]) -> list[bytes]:
-    chunks = [reply.body] if reply.body is not None else list(_events(reply, body))
+    events = _events if "messages" in body else _response_events
+    chunks = [reply.body] if reply.body is not None else list(events(reply, body))
     size, whole = reply.chunk_bytes, b"".join(chunks)
     return [whole[start : start + size] for start in range(0, len(whole), size)] if size else chunks
 
 
+def _pieces(reply: Reply) -> Sequence[str]:
+    return re.findall(r"\S+\s*|\s+", reply.text) if reply.stream_pieces is None else reply.stream_pieces
+
+
 def _events(reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
-    head = _head(body, "chat.completion.chunk")
-    pieces = re.findall(r"\S+\s*|\s+", reply.text) if reply.stream_pieces is None else reply.stream_pieces
+    head, pieces = _head(body, "chat.completion.chunk"), _pieces(reply)
     for delta in ({"role": "assistant"}, *({"content": piece} for piece in pieces)):
         yield _event(head | {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
     yield _event(head | {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    if (body.get("stream_options") or {}).get("include_usage"):
+        yield _event(head | {"choices": [], "usage": _completion("".join(pieces), body)["usage"]})
     yield b"data: [DONE]\n\n"
+
+
+def _response_events(reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
+    pieces = _pieces(reply)
+    text = "".join(pieces)
+    whole = _response(text, body)
+    (message,) = whole["output"]
+    (part,) = message["content"]
+    place = {"item_id": message["id"], "output_index": 0, "content_index": 0}
+    begun = {**message, "status": "in_progress", "content": []}
+    events: list[tuple[str, dict[str, Any]]] = [
+        ("created", {"response": whole | {"status": "in_progress", "output": [], "usage": None}}),
+        ("output_item.added", {"output_index": 0, "item": begun}),
+        ("content_part.added", {**place, "part": part | {"text": ""}}),
+        *(("output_text.delta", {**place, "delta": piece, "logprobs": []}) for piece in pieces),
+        ("output_text.done", {**place, "text": text, "logprobs": []}),
+        ("content_part.done", {**place, "part": part}),
+        ("output_item.done", {"output_index": 0, "item": message}),
+        ("completed", {"response": whole}),
+    ]
+    for number, (name, fields) in enumerate(events):
+        kind = f"response.{name}"
+        yield f"event: {kind}\n".encode() + _event({"type": kind, "sequence_number": number, **fields})
 
 
 def _event(value: dict[str, Any]) -> bytes:

@@ -168,3 +168,33 @@ def test_no_thread_outlives_it() -> None:
         connection.getresponse().read()
     assert set(threading.enumerate()) == before
     connection.close()
+
+
+def test_a_response_is_asked_for_by_its_path_and_counted_in_words() -> None:
+    with ScriptedServer([Reply("a b c", path="/responses"), "chat"]) as server:
+        assert content(say(server)) == "chat"
+        status, raw = ask(server, "/responses", {"model": "m", "input": "two words"})
+        answer = json.loads(raw)
+    assert (status, answer["object"], answer["status"], answer["model"]) == (200, "response", "completed", "m")
+    assert answer["output"][0]["content"][0]["text"] == "a b c"
+    assert (answer["usage"]["input_tokens"], answer["usage"]["output_tokens"]) == (2, 3)
+
+
+def test_a_response_streams_as_named_events_that_end_with_all_of_it() -> None:
+    with ScriptedServer(lambda _: "Hold the button.") as server:
+        _, raw = ask(server, "/responses", {"model": "m", "input": "Q", "stream": True})
+    events = [block.split("\n") for block in raw.decode().strip().split("\n\n")]
+    values = [json.loads(data.removeprefix("data: ")) for _, data in events]
+    assert [name for name, _ in events] == [f"event: {value['type']}" for value in values]
+    assert [value["sequence_number"] for value in values] == list(range(len(values)))
+    deltas = [value["delta"] for value in values if value["type"] == "response.output_text.delta"]
+    assert deltas == ["Hold ", "the ", "button."]
+    assert values[-1]["response"]["output"][0]["content"][0]["text"] == "Hold the button."
+
+
+def test_a_stream_tells_its_tokens_when_it_is_asked_to() -> None:
+    with ScriptedServer(["a b"]) as server:
+        _, raw = say(server, stream=True, stream_options={"include_usage": True})
+    chunk = json.loads(raw.decode().strip().split("\n\n")[-2].removeprefix("data: "))
+    assert chunk["choices"] == []
+    assert chunk["usage"] == {"prompt_tokens": 2, "completion_tokens": 2, "total_tokens": 4}
