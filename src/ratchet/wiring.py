@@ -12,9 +12,10 @@ from ratchet.errors import Conflict, EmbedderMismatch, InvalidInput
 from ratchet.interfaces import Clock, Embedder, Ids, Outside
 from ratchet.layers.layer import Answerer, Learned, Request, before
 from ratchet.loop import Loop
-from ratchet.providers.answerers import Absent, ChatModel, Extractive, NearestLabel
+from ratchet.providers.answerers import Absent, ChatModel, Extractive, NearestLabel, Recorded
 from ratchet.providers.knowledge_files import read_knowledge
 from ratchet.providers.lexical_embedder import LexicalEmbedder
+from ratchet.providers.records import RecordedOutputs
 from ratchet.providers.sentence_encoder import MINILM_SHA256, SentenceEncoder, can_run, packaged_weights
 from ratchet.providers.system import RandomIds, SystemClock
 from ratchet.records.app import App, Kind
@@ -35,7 +36,8 @@ logger = logging.getLogger("ratchet")
 
 @dataclass(slots=True)
 class House:
-    """Everything put together over one store. ``bases`` is filled as apps are declared."""
+    """Everything put together over one store. ``bases`` is filled as apps are declared; ``recorded`` is set where
+    recorded answers stand for functions in other programs."""
 
     store: SqlStore
     vectors: StoredVectors
@@ -43,6 +45,7 @@ class House:
     bundles: Bundles
     loop: Loop
     bases: dict[str, Answerer]
+    recorded: RecordedOutputs | None = None
 
     def declare(
         self,
@@ -83,18 +86,18 @@ class House:
         if name in self.bases:
             return app
         if app.base == OBSERVED or app.base.startswith("function:"):
-            absent = Absent(app.base)
+            stand_in = self._stand_in(app.base)
             if to_answer and app.base == OBSERVED:
                 raise Conflict(
                     f"{name} is only observed: nothing here can answer for it.",
                     "Declare it in ratchet.toml, or with @loop.app in your program.",
                 )
-            if to_answer:
+            if to_answer and self.recorded is None:
                 raise Conflict(
                     f"The base of {name} is your own {app.base.replace(':', ' ')}, which is not loaded here.",
                     f"Run loop.learn({name!r}) in the program that defines it.",
                 )
-            return self.declare(name, app.kind, absent, app.labels, app.prompt)
+            return self.declare(name, app.kind, stand_in, app.labels, app.prompt)
         model = chat_model(app.base.removeprefix("model:")) if app.base.startswith("model:") else None
         return self.declare(name, app.kind, model, app.labels, app.prompt)
 
@@ -103,7 +106,14 @@ class House:
         known = {app.name: app for app in self.store.apps.all()}.get(name)
         if known is not None and known.base == OBSERVED and known.kind != kind:
             self.store.apps.put(replace(known, kind=kind, labels=dict(labels)))
-        return self.declare(name, kind, Absent(base), labels, prompt)
+        return self.declare(name, kind, self._stand_in(base), labels, prompt)
+
+    def stand_in_for_functions(self) -> None:
+        """Let what functions in other programs answered before stand for them, so that a gate can run here."""
+        self.recorded = RecordedOutputs(self.store.traces.recent, self.outside.clock.now)
+
+    def _stand_in(self, base: str) -> Answerer:
+        return Absent(base) if self.recorded is None or base == OBSERVED else Recorded(base, self.recorded)
 
     def learned(self, app: App, text: str, context: Context, history: tuple[Turn, ...] = ()) -> Learned:
         """What the release in force knows about a question."""

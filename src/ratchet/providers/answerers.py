@@ -82,6 +82,25 @@ class OwnFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """Stands for a function in another program, which sends its traces: it answers as that function last answered the
+    same question, and abstains where it never did. ``find`` gives the recorded output of an app for a question.
+
+    So a gate can judge what the layers themselves decide. It cannot judge what the function would make of new context.
+    """
+
+    id: str
+    find: Callable[[str, str], str | None]
+
+    def answer(self, request: Request, learned: Learned) -> Answer:
+        """The recorded answer."""
+        text = self.find(request.app.name, request.text)
+        if text is None:
+            return Answer("", confidence=0.0, source="abstained", ranking=learned.passages)
+        return Answer(text)
+
+
+@dataclass(frozen=True, slots=True)
 class Absent:
     """Stands for a base that is not loaded here: good for reading what was learned, not for answering."""
 

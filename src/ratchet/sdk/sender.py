@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import msgspec
 from ratchet.errors import InvalidInput, RatchetError, Unavailable
 from ratchet.sdk.delivery import Row, SendOutcome
 from ratchet.wire.feedback import BatchAck, FeedbackIn, RowResult
+from ratchet.wire.gaps import GapIn
 from ratchet.wire.traces import TraceBatchIn, TraceIn
 
 if TYPE_CHECKING:
@@ -94,6 +96,18 @@ class Sender:
             "Rows were lost while the service was away, between %.0f and %.0f: %s.",
             since, until, ", ".join(f"{count} of kind {kind}" for kind, count in lost.items()),
         )  # fmt: skip
+        given = {**lost}
+        gap = GapIn(
+            since=since, until=until, implicit=given.get("implicit", 0), trace=given.get("trace", 0),
+            rating=given.get("rating", 0), correction=given.get("correction", 0),
+            event_id=f"gap-{int(since * 1000):x}-{int(until * 1000):x}-{os.getpid():x}",
+        )  # fmt: skip
+        try:
+            self._api.report_gap(gap)
+        except InvalidInput as error:
+            return SendOutcome("refused", reason=str(error))
+        except RatchetError as error:
+            return self._later((), error, LATER_S)
         return SendOutcome("sent")
 
     def _later(self, rows: Sequence[Row], error: RatchetError, seconds: float) -> SendOutcome:

@@ -38,6 +38,12 @@ class Audit:
             row = {field: getattr(entry, field) for field in AuditEntry.__slots__ if field != "details"}
             connection.execute(table.insert().values({**row, "details": canonical_json(details).decode()}))
 
+    def has(self, subject: str) -> bool:
+        """Whether an entry is about that subject."""
+        query = select(tables.audit.c.sequence).where(tables.audit.c.subject == subject).limit(1)
+        with self._access.reading() as connection:
+            return connection.execute(query).first() is not None
+
     def entries(self, app: str | None = None) -> list[AuditEntry]:
         """All entries in order, or those of one app."""
         table = tables.audit

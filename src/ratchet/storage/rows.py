@@ -35,7 +35,7 @@ def from_row(kind: type[T], row: Row[Any]) -> T:
     return msgspec.convert({f"{name}": value for name, value in row._mapping.items()}, kind)
 
 
-def within(table: Table, since: float | None, until: float | None, before: tuple[float, str] | None) -> list[Any]:
+def within(table: Table, since: float | None, until: float | None, before: tuple[float, str, str] | None) -> list[Any]:
     """Conditions on a table with ``at`` and ``id``: a span of time, and what comes after a page's last row."""
     found: list[Any] = []
     if since is not None:
@@ -43,8 +43,10 @@ def within(table: Table, since: float | None, until: float | None, before: tuple
     if until is not None:
         found.append(table.c.at < until)
     if before is not None:
-        at, row_id = before
-        found.append(or_(table.c.at < at, and_(table.c.at == at, table.c.id < row_id)))
+        at, row_id, app = before
+        # Two apps may use the same event id, so the id alone does not say where a page ended.
+        same = and_(table.c.at == at, table.c.id == row_id, table.c.app < app)
+        found.append(or_(table.c.at < at, and_(table.c.at == at, table.c.id < row_id), same))
     return found
 
 

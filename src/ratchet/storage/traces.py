@@ -18,6 +18,7 @@ from ratchet.storage.rows import Access, from_row, insert_or_replace, to_row, wi
 
 _KNOWN = "SELECT id FROM traces WHERE id IN ({ids})"
 _APPS = "SELECT id, app FROM traces WHERE id IN ({ids})"
+_NAMED = "SELECT name FROM apps WHERE name IN ({ids})"
 
 
 class Apps:
@@ -39,6 +40,11 @@ class Apps:
             known = ", ".join(sorted(app.name for app in self.all())) or "none yet"
             raise UnknownName(f"There is no app named {name!r}.", f"Declare it with @loop.app, or use one of: {known}.")
         return from_row(App, row)
+
+    def named(self, names: Iterable[str]) -> set[str]:
+        """Those of the names that are apps."""
+        with self._access.reading() as connection:
+            return {row[0] for row in among(connection, _NAMED, names)}
 
     def all(self) -> list[App]:
         """All apps, by name."""

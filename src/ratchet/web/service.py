@@ -43,6 +43,7 @@ class Service:
 
     def __init__(self, house: House, settings: Settings) -> None:
         self.house = house
+        house.stand_in_for_functions()
         self.settings = settings
         self.stopping = False
         loopback = settings.service.host in LOOPBACK

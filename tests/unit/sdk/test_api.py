@@ -28,6 +28,7 @@ from ratchet.sdk.api.calling import Caller
 from ratchet.web.routes.table import ROUTES
 from ratchet.wire.apps import AppIn, AskIn, PassageIn
 from ratchet.wire.feedback import FeedbackIn, TokenIn
+from ratchet.wire.gaps import GapIn
 from ratchet.wire.keys import KeyIn
 from ratchet.wire.releases import MoveIn, RevokeIn
 from ratchet.wire.review import ReserveIn, VerdictIn
@@ -81,6 +82,7 @@ CALLS: dict[str, Callable[[Api], object]] = {
     "make_key": lambda api: api.make_key(KeyIn(name="ci")),
     "revoke_key": lambda api: api.revoke_key("key_1"),
     "rotate_tokens": lambda api: api.rotate_tokens(),
+    "report_gap": lambda api: api.report_gap(GapIn(since=1.0, until=2.0, trace=3)),
     "chat_completions": lambda api: api.chat_completions({"model": "support", "messages": []}),
     "responses": lambda api: api.responses({"model": "support", "input": "q"}),
     "embeddings": lambda api: api.embeddings({"model": "support", "input": "q"}),

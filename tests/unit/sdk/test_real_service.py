@@ -13,6 +13,7 @@ from ratchet.records.passage import Passage
 from ratchet.sdk.api import Api
 from ratchet.wire.apps import AskIn, PassageIn
 from ratchet.wire.feedback import FeedbackIn, TokenIn
+from ratchet.wire.gaps import GapIn
 from ratchet.wire.keys import KeyIn
 from ratchet.wire.releases import MoveIn, RevokeIn
 from ratchet.wire.review import ReserveIn, VerdictIn
@@ -69,6 +70,33 @@ def test_every_operation_that_the_service_describes_has_a_method(api: Api) -> No
         if not any(method == other and matches(path, target) for other, target in asked)
     }  # fmt: skip
     assert missing == set()
+
+
+def test_the_whole_loop_of_an_app_with_a_function_of_its_own(loop: Ratchet) -> None:
+    asked: list[str] = []
+
+    @loop.app("own")
+    def answer(question: str, learned: object) -> str:
+        asked.append(question)
+        return "Sorry, only within 30 days."
+
+    reply = answer(QUESTION, user="u1")
+    assert loop.feedback(reply.id, user="u1", thumb="down", wait_s=10).accepted
+    (case,) = loop.queue("own", 1)
+    assert loop.decide(case.id, reviewer="Ines", erred=True, answer="Yes, within 60 days.").lesson is not None
+    report = loop.learn("own", now=True)
+    assert report.release is not None, report.summary()
+
+    again = answer(QUESTION, user="u2")
+    assert (str(again), again.source, again.release) == ("Yes, within 60 days.", "reviewed", 1)
+    assert asked == [QUESTION], "the gate judged with what the function answered before, and did not call it"
+
+
+def test_what_was_lost_is_in_the_audit_log_once(api: Api) -> None:
+    for _ in range(2):
+        assert api.report_gap(GapIn(since=1.0, until=2.0, trace=3, rating=1, event_id="gap-1")).lost == 4
+    (entry,) = [entry for entry in api.audit().entries if entry.action == "capture.gap"]
+    assert entry.details == {"trace": 3, "rating": 1, "since": 1, "until": 2}
 
 
 def test_the_whole_loop_of_an_app_that_the_service_runs(api: Api, support: RealService) -> None:

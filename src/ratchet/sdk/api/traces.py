@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ratchet.sdk.api.calling import Caller, part
 from ratchet.wire.feedback import BatchAck
+from ratchet.wire.gaps import GapIn, GapOut
 from ratchet.wire.traces import OtlpAck, TraceBatchIn, TraceDetail, TracePage
 
 
@@ -16,6 +17,10 @@ class TraceRoutes(Caller):
     def send_traces(self, batch: TraceBatchIn) -> BatchAck:
         """Send traces, and feedback beside them; each row is accepted or refused by itself, traces first."""
         return self._post(BatchAck, "/v1/traces/batch", batch)
+
+    def report_gap(self, gap: GapIn) -> GapOut:
+        """Say what was lost while the service was away; it goes into the audit log."""
+        return self._post(GapOut, "/v1/gaps", gap)
 
     def otlp_traces(self, request: Mapping[str, Any]) -> OtlpAck:
         """Send an ``ExportTraceServiceRequest`` in OTLP's JSON form."""

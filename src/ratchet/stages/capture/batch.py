@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Literal
 
 from ratchet.errors import InvalidInput, RatchetError
@@ -52,7 +53,6 @@ class Intake:
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
-        self._known: set[str] = set()
 
     def prepare(self, traces: Iterable[TraceIn], feedback: Iterable[FeedbackIn] = ()) -> Prepared:
         """Check every row by itself; the refused ones keep their place, with the reason."""
@@ -90,8 +90,7 @@ class Intake:
             input_tokens=row.input_tokens,
             output_tokens=row.output_tokens,
         )
-        if row.app not in self._known:
-            App(name=row.app, kind="chat", base=OBSERVED, embedder="", labels={})  # refuses a name that no app can have
+        _usable_app(row.app)
         return checked_trace(trace)
 
     def feedback(self, row: FeedbackIn) -> Feedback:
@@ -116,41 +115,32 @@ class Intake:
         """Store all rows of all batches in this thread's transaction; what became of each."""
         with self._outside.store.transaction():
             traces = [row for prepared in waiting for row in prepared.rows if isinstance(row, Trace)]
-            self._declare(trace.app for trace in traces)
-            new = dict(zip(map(id, traces), self._outside.store.traces.add_many(traces), strict=True))
             said = [row for prepared in waiting for row in prepared.rows if isinstance(row, Feedback)]
-            heard = dict(zip(map(id, said), self._store_feedback(said), strict=True))
-            taken = [[self._taken(row, new, heard) for row in prepared.rows] for prepared in waiting]
-            self._count(waiting, taken)
+            apps = _Apps(self._outside, {trace.app for trace in traces} | {feedback.app for feedback in said})
+            apps.declare(trace.app for trace in traces)
+            results = dict(zip(map(id, traces), self._store_traces(traces, apps), strict=True))
+            results.update(zip(map(id, said), self._store_feedback(said, apps), strict=True))
+            taken = [[row if isinstance(row, Taken) else results[id(row)] for row in prepared.rows]
+                     for prepared in waiting]  # fmt: skip
+            self._count(waiting, taken, apps)
         return taken
 
-    def _taken(self, row: Trace | Feedback | Taken, new: dict[int, bool], heard: dict[int, Taken]) -> Taken:
-        if isinstance(row, Trace):
-            return Taken(row.id, "stored" if new[id(row)] else "duplicate")
-        return heard[id(row)] if isinstance(row, Feedback) else row
+    def _store_traces(self, traces: Sequence[Trace], apps: _Apps) -> list[Taken]:
+        good = [trace for trace in traces if trace.app in apps.known]
+        new = iter(self._outside.store.traces.add_many(good))
+        return [
+            Taken(trace.id, "stored" if next(new) else "duplicate")
+            if trace.app in apps.known
+            else Taken(trace.id, "rejected", _too_many(trace.app))
+            for trace in traces
+        ]
 
-    def _declare(self, names: Iterable[str]) -> None:
-        missing = set(names) - self._known
-        if not missing:
-            return
-        store = self._outside.store
-        declared = {app.name for app in store.apps.all()}
-        for name in sorted(missing - declared):
-            if len(declared) >= MOST_APPS:
-                raise InvalidInput(
-                    f"There are {MOST_APPS:,} apps already, and {name!r} would be one more.", "Use fewer app names."
-                )
-            fingerprint = self._outside.vectors.fingerprint
-            store.apps.put(App(name=name, kind="chat", base=OBSERVED, embedder=fingerprint, labels={}))
-            declared.add(name)
-        self._known |= missing
-
-    def _store_feedback(self, said: Sequence[Feedback]) -> list[Taken]:
+    def _store_feedback(self, said: Sequence[Feedback], apps: _Apps) -> list[Taken]:
         """Each under its trace's app; feedback may come before its trace if it says which app it is for."""
         if not said:
             return []
         found = self._outside.store.traces.apps_of(feedback.trace_id for feedback in said)
-        placed = [self._placed(feedback, found) for feedback in said]
+        placed = [self._placed(feedback, found.get(feedback.trace_id, ""), apps) for feedback in said]
         good = [feedback for feedback in placed if isinstance(feedback, Feedback)]
         arrivals = iter(self._outside.store.feedback.add_many(good))
         return [self._arrived(feedback, next(arrivals)) if isinstance(feedback, Feedback) else feedback
@@ -161,14 +151,14 @@ class Intake:
             return Taken(feedback.id, "rejected", other_feedback(feedback))
         return Taken(feedback.id, "stored" if arrival == "new" else "duplicate", feedback=feedback)
 
-    def _placed(self, feedback: Feedback, apps: dict[str, str]) -> Feedback | Taken:
+    def _placed(self, feedback: Feedback, arrived_for: str, apps: _Apps) -> Feedback | Taken:
         try:
-            app = self._app_of(feedback, apps.get(feedback.trace_id, ""))
+            app = self._app_of(feedback, arrived_for, apps)
         except RatchetError as error:
             return Taken(feedback.id, "rejected", error)
         return feedback if feedback.app == app else replace(feedback, app=app)
 
-    def _app_of(self, feedback: Feedback, arrived_for: str) -> str:
+    def _app_of(self, feedback: Feedback, arrived_for: str, apps: _Apps) -> str:
         if arrived_for:
             if feedback.app not in ("", arrived_for):
                 raise InvalidInput(
@@ -177,27 +167,78 @@ class Intake:
                 )
             return arrived_for
         if feedback.app:
-            if feedback.app not in self._known:
-                self._known.add(self._outside.store.apps.get(feedback.app).name)
-            return feedback.app
-        known = self._outside.store.apps.all()
-        if len(known) == 1:
-            return known[0].name
+            return apps.checked(feedback.app)
+        names = apps.all()
+        if len(names) == 1:
+            return next(iter(names))
         raise InvalidInput(
-            f"The trace {feedback.trace_id!r} has not arrived, and there are {len(known)} apps.",
+            f"The trace {feedback.trace_id!r} has not arrived, and there are {len(names)} apps.",
             "Say which app it belongs to in `app`.",
         )
 
-    def _count(self, waiting: Sequence[Prepared], taken: Sequence[Sequence[Taken]]) -> None:
+    def _count(self, waiting: Sequence[Prepared], taken: Sequence[Sequence[Taken]], apps: _Apps) -> None:
         """received = stored + duplicate + rejected, app by app; a row refused before its app is known has none."""
         counts: Counter[tuple[str, str]] = Counter()
         for prepared, results in zip(waiting, taken, strict=True):
             for row, result in zip(prepared.rows, results, strict=True):
-                app = result.feedback.app if result.feedback else getattr(row, "app", "")
+                named = result.feedback.app if result.feedback else getattr(row, "app", "")
+                app = named if result.feedback or named in apps.known else ""
                 counts[app, "received"] += 1
                 counts[app, result.outcome] += 1
         for (app, outcome), amount in counts.items():
             self._outside.store.feedback.tally(app, outcome, amount)
+
+
+class _Apps:
+    """The apps that the rows of one commit name. They are looked up in every commit: an app that one commit declared
+    is gone if it failed."""
+
+    def __init__(self, outside: Outside, names: set[str]) -> None:
+        self._outside = outside
+        self.known = outside.store.apps.named(names)
+        self._all: set[str] | None = None
+        self._refused: dict[str, RatchetError] = {}
+
+    def all(self) -> set[str]:
+        """The names of all apps there are."""
+        if self._all is None:
+            self._all = {app.name for app in self._outside.store.apps.all()}
+        return self._all
+
+    def declare(self, names: Iterable[str]) -> None:
+        """Declare those that are missing as observed, as far as there is room."""
+        for name in sorted(set(names) - self.known):
+            if len(self.all()) < MOST_APPS:
+                fingerprint = self._outside.vectors.fingerprint
+                self._outside.store.apps.put(
+                    App(name=name, kind="chat", base=OBSERVED, embedder=fingerprint, labels={})
+                )
+                self.all().add(name)
+                self.known.add(name)
+
+    def checked(self, name: str) -> str:
+        """The name, if it is an app's. Raises ``UnknownName``, made once for each name."""
+        if name not in self.known and name not in self._refused:
+            try:
+                self._outside.store.apps.get(name)
+            except RatchetError as error:
+                self._refused[name] = error
+        if name in self._refused:
+            raise self._refused[name]
+        return name
+
+
+@lru_cache(4096)
+def _usable_app(name: str) -> None:
+    """Refuse a name that no app can have."""
+    App(name=name, kind="chat", base=OBSERVED, embedder="", labels={})
+
+
+def _too_many(name: str) -> InvalidInput:
+    """The error for a name that would be one app too many."""
+    return InvalidInput(
+        f"There are {MOST_APPS:,} apps already, and {name!r} would be one more.", "Use fewer app names."
+    )
 
 
 def acknowledgement(taken: Sequence[Taken]) -> BatchAck:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ratchet.errors import Conflict, InvalidInput
-from ratchet.interfaces import Outside
 from ratchet.records.feedback import SIGNALS, THUMBS, Feedback, Score, Value
 from ratchet.records.trace import Trace
 from ratchet.stages.capture.validate import usable_id, usable_text
+
+if TYPE_CHECKING:  # an application that only sends feedback checks it with this, and needs no numpy for that
+    from ratchet.interfaces import Outside
 
 MOST_SCORES = 50
 CONTEXT = ("user", "role", "task_type", "session", "environment", "segment")

@@ -87,6 +87,8 @@ def answer_question(call: Call) -> Answer:
     asked: AskIn = call.body
     house = call.service.house
     app = house.store.apps.get(call.path["app"])
+    if app.base.startswith("function:"):
+        raise Conflict(f"{app.name} is answered by a program of its own.", "Ask that program.")
     house.reopen(app.name)
     served = respond(
         house.outside, house.bundles, app, house.bases[app.name], asked.input, _context(asked), tuple(asked.history)

@@ -14,7 +14,7 @@ from ratchet.records.filters import FeedbackFilter
 from ratchet.stages.capture.batch import Prepared, Taken, acknowledgement
 from ratchet.web.access import Caller, allows
 from ratchet.web.export import exported
-from ratchet.web.pages import FeedbackQuery, cursor_after, position
+from ratchet.web.pages import FeedbackQuery, page_of, position
 from ratchet.web.problems import Refusal
 from ratchet.web.routing import Answer, Call
 from ratchet.web.stamps import TOKEN_HEADER
@@ -143,10 +143,9 @@ def list_feedback(call: Call) -> FeedbackPage | Answer:
         since=asked.since,
         until=asked.until,
         before=position(asked.cursor),
-        limit=asked.limit,
+        limit=asked.limit + 1,
     )
-    rows = call.service.house.store.feedback.find(wanted)
-    cursor = cursor_after(rows, asked.limit)
+    rows, cursor = page_of(call.service.house.store.feedback.find(wanted), asked.limit)
     return FeedbackPage(feedback=rows, next=cursor) if asked.format == "json" else exported(rows, asked.format, cursor)
 
 
@@ -165,8 +164,8 @@ def visible_app(caller: Caller, app: str) -> str:
 
 
 def get_feedback(call: Call) -> Feedback:
-    """One piece of feedback."""
-    return _found(call, call.path["id"])
+    """One piece of feedback; where two apps use the same id, ``app`` says which."""
+    return _found(call, call.path["id"], visible_app(call.caller, call.query.app))
 
 
 def _found(call: Call, feedback_id: str, app: str = "") -> Feedback:
@@ -177,7 +176,11 @@ def _found(call: Call, feedback_id: str, app: str = "") -> Feedback:
 
 
 def follow_feedback(call: Call) -> FeedbackStatus:
-    """What came of a report; the link in its acknowledgement needs no key."""
+    """What came of a report; the link in its acknowledgement needs no key, and a key that may read needs no link."""
+    if not call.query.token:
+        if not call.caller.may("read"):
+            raise Unauthorized("This needs a key or the token of the link.", "Use the status_url of the report.")
+        return status_of(call, _found(call, call.path["id"], visible_app(call.caller, call.query.app)))
     grant = call.service.tokens.read(call.query.token, purpose="status")
     if grant.subject != call.path["id"]:
         raise Unauthorized("The token is for another report.", "Use the link as it was given.")
@@ -191,7 +194,7 @@ def status_of(call: Call, feedback: Feedback) -> FeedbackStatus:
         feedback_id=feedback.id, progress="received", at=feedback.at, release=None, message=MESSAGES["received"]
     )
     case = store.cases.of_trace(feedback.trace_id)
-    if case is None:
+    if case is None or case.app != feedback.app:
         return made
     lesson = store.lessons.of_case(case.id)
     number = store.releases.active(feedback.app)

@@ -17,9 +17,10 @@ from ratchet.wire.review import CaseDetail, DecidedOut, QueueOut, ReserveIn, Ver
 
 
 class QueueQuery(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
-    """How many cases are wanted."""
+    """How many cases are wanted; without ``sample``, only those that wait already, oldest first."""
 
     count: Annotated[int, Meta(ge=1, le=500)] = 20
+    sample: bool = True
 
 
 def get_queue(call: Call) -> QueueOut:
@@ -27,7 +28,10 @@ def get_queue(call: Call) -> QueueOut:
     house = call.service.house
     app = house.store.apps.get(call.path["app"])
     enrich(house.outside, app.name, house.loop.rules_of(app.name))
-    cases = queue.fill(house.outside, app.name, call.query.count, random.Random())
+    if call.query.sample:
+        cases = queue.fill(house.outside, app.name, call.query.count, random.Random())
+    else:
+        cases = house.store.cases.opened(app.name)[: call.query.count]
     return QueueOut(cases=[_detail(call, case) for case in cases])
 
 

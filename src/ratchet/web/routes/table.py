@@ -13,35 +13,44 @@ from ratchet.records.key import Key
 from ratchet.records.lesson import Lesson
 from ratchet.web.gateway import completions, models
 from ratchet.web.pages import FeedbackQuery, TraceQuery
-from ratchet.web.routes import apps, feedback, health, keys, releases, review, traces
+from ratchet.web.routes import apps, feedback, gaps, health, keys, releases, review, traces
 from ratchet.web.routing import LARGEST_BATCH, Route
 from ratchet.wire import apps as wire_apps
 from ratchet.wire import feedback as wire_feedback
+from ratchet.wire import gaps as wire_gaps
 from ratchet.wire import keys as wire_keys
 from ratchet.wire import releases as wire_releases
 from ratchet.wire import review as wire_review
 from ratchet.wire import traces as wire_traces
+from ratchet.wire.limits import AppName
 
 LISTS = ("application/json", "application/jsonl", "text/csv")
 OTLP = ("application/x-protobuf", "application/json")
 PROVIDER = (400, 402, 403, 405, 408, 409, 410, 429, 500, 502, 503, 504)
 
 
-class StatusQuery(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+class OneQuery(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
+    """The app, where the same id is known in several."""
+
+    app: AppName = ""
+
+
+class StatusQuery(OneQuery, kw_only=True, forbid_unknown_fields=True, frozen=True):
     """The token of the status link."""
 
-    token: Annotated[str, Meta(min_length=1, max_length=1000)]
+    token: Annotated[str, Meta(max_length=1000)] = ""
 
 
 GATEWAY = (
     Route(method="POST", path="/v1/chat/completions", handler=completions.create_chat_completion, scope="answer",
-          takes=completions.ChatIn, gives=dict[str, Any], largest=LARGEST_BATCH, tag="gateway",
+          takes=completions.ChatIn, any_text=True, gives=dict[str, Any], largest=LARGEST_BATCH, tag="gateway",
           sends=("application/json", "text/event-stream"), also=PROVIDER),
     Route(method="POST", path="/v1/responses", handler=completions.create_response, scope="answer",
-          takes=completions.ResponsesIn, gives=dict[str, Any], largest=LARGEST_BATCH, tag="gateway",
+          takes=completions.ResponsesIn, any_text=True, gives=dict[str, Any], largest=LARGEST_BATCH, tag="gateway",
           sends=("application/json", "text/event-stream"), also=PROVIDER),
     Route(method="POST", path="/v1/embeddings", handler=models.create_embeddings, scope="answer",
-          takes=models.EmbeddingsIn, gives=dict[str, Any], largest=LARGEST_BATCH, tag="gateway", also=PROVIDER),
+          takes=models.EmbeddingsIn, any_text=True, gives=dict[str, Any], largest=LARGEST_BATCH, tag="gateway",
+          also=PROVIDER),
     Route(method="GET", path="/v1/models", handler=models.list_models, scope="answer", gives=dict[str, Any],
           tag="gateway"),
     Route(method="GET", path="/v1/models/{id}", handler=models.get_model, scope="answer", gives=dict[str, Any],
@@ -52,9 +61,11 @@ CAPTURE = (
           takes=wire_feedback.FeedbackIn, gives=wire_feedback.FeedbackAck, status=201, also=(200, 403), tag="feedback",
           media=("application/json", "text/plain")),
     Route(method="POST", path="/v1/feedback/batch", handler=feedback.give_feedback_batch, scope="write",
-          takes=wire_feedback.FeedbackBatchIn, gives=wire_feedback.BatchAck, largest=LARGEST_BATCH, tag="feedback"),
+          takes=wire_feedback.FeedbackBatchIn, any_text=True, gives=wire_feedback.BatchAck, largest=LARGEST_BATCH,
+          tag="feedback"),
     Route(method="POST", path="/v1/traces/batch", handler=traces.send_traces, scope="write",
-          takes=wire_traces.TraceBatchIn, gives=wire_feedback.BatchAck, largest=LARGEST_BATCH, tag="traces"),
+          takes=wire_traces.TraceBatchIn, any_text=True, gives=wire_feedback.BatchAck, largest=LARGEST_BATCH,
+          tag="traces"),
     Route(method="POST", path="/v1/traces", handler=traces.send_otlp_traces, scope="write", takes=bytes, media=OTLP,
           sends=OTLP, largest=LARGEST_BATCH, tag="traces"),
     Route(method="POST", path="/v1/logs", handler=traces.send_otlp_logs, scope="write", takes=bytes, media=OTLP,
@@ -63,10 +74,13 @@ CAPTURE = (
           gives=wire_feedback.FeedbackPage, sends=LISTS, tag="feedback"),
     Route(method="POST", path="/v1/feedback/tokens", handler=feedback.make_feedback_token, scope="write",
           takes=wire_feedback.TokenIn, gives=wire_feedback.TokenOut, tag="feedback"),
-    Route(method="GET", path="/v1/feedback/{id}", handler=feedback.get_feedback, scope="read", gives=Feedback,
-          tag="feedback"),
-    Route(method="GET", path="/v1/feedback/{id}/status", handler=feedback.follow_feedback, asks=StatusQuery,
+    Route(method="GET", path="/v1/feedback/{id}", handler=feedback.get_feedback, scope="read",
+          asks=OneQuery, gives=Feedback, tag="feedback"),
+    Route(method="GET", path="/v1/feedback/{id}/status", handler=feedback.follow_feedback, scope="read",
+          by_token=True, asks=StatusQuery,
           gives=wire_feedback.FeedbackStatus, also=(401,), tag="feedback"),
+    Route(method="POST", path="/v1/gaps", handler=gaps.report_gap, scope="write", takes=wire_gaps.GapIn,
+          gives=wire_gaps.GapOut, tag="traces"),
     Route(method="GET", path="/v1/traces", handler=traces.list_traces, scope="read", asks=TraceQuery,
           gives=wire_traces.TracePage, sends=LISTS, tag="traces"),
     Route(method="GET", path="/v1/traces/{id}", handler=traces.get_trace, scope="read",
