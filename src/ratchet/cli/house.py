@@ -30,13 +30,16 @@ def project_settings(store: str | None) -> Settings:
 
 def service_address(store: str | None) -> str:
     """The service to talk to instead of opening the store: named by URL, by RATCHET_URL, or the store's owner."""
-    if store is not None and "://" in store:
-        return store
-    if store is None and os.environ.get("RATCHET_URL"):
-        return os.environ["RATCHET_URL"]
     from ratchet.wiring import service_url
 
-    return service_url(project_settings(store))
+    return named_service(store) or service_url(project_settings(store))
+
+
+def named_service(store: str | None) -> str:
+    """The service that was named by URL, or by RATCHET_URL; empty where a file is meant."""
+    if store is not None:
+        return store if "://" in store else ""
+    return os.environ.get("RATCHET_URL", "")
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from ratchet.cli.console import JsonOption, StoreOption, as_dict, console, print_json, print_table, when
-from ratchet.cli.house import connected, opened, the_app
+from ratchet.cli.house import connected
+from ratchet.cli.looking import lessons_of
 
 app = typer.Typer(help="List, show and revoke lessons.", no_args_is_help=True)
 
@@ -19,8 +20,7 @@ def list_lessons(
     as_json: JsonOption = False,
 ) -> None:
     """List the lessons of an app, newest first."""
-    with opened(store, read_only=True) as house:
-        lessons = house.store.lessons.all(the_app(house, name))[::-1]
+    lessons = lessons_of(store, name)[::-1]
     if as_json:
         print_json([as_dict(lesson) for lesson in lessons])
         return

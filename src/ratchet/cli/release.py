@@ -8,7 +8,7 @@ import typer
 
 from ratchet.cli.console import JsonOption, StoreOption, as_dict, console, print_json, print_table, when
 from ratchet.cli.house import app_of, connected, opened, the_app
-from ratchet.errors import UnknownName
+from ratchet.cli.looking import release_of, releases_of
 
 app = typer.Typer(help="List, show, verify, promote and roll back releases.", no_args_is_help=True)
 AppOption = Annotated[str | None, typer.Option("--app", help="The app; not needed when there is one.")]
@@ -19,11 +19,8 @@ ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it goes into t
 @app.command("list")
 def list_releases(name: AppOption = None, store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List the releases of an app and the candidates that were stopped."""
-    with opened(store, read_only=True) as house:
-        known = the_app(house, name)
-        releases = house.store.releases.all(known)
-        stopped = [item for item in house.store.releases.candidates(known) if item.status in ("rejected", "held")]
-        active = house.store.releases.active(known)
+    active, releases, candidates = releases_of(store, name)
+    stopped = [item for item in candidates if item.status in ("rejected", "held")]
     if as_json:
         print_json(
             {
@@ -61,13 +58,7 @@ def show_release(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a release is made of, what its gate found, and which answers it changed."""
-    with opened(store, read_only=True) as house:
-        known = the_app(house, name)
-        release = house.store.releases.get(known, number)
-        if release is None:
-            raise UnknownName(f"{known} has no release {number}.", "See `ratchet release list`.")
-        candidate = house.store.releases.candidate(release.candidate_id)
-        reports = house.store.releases.reports(release.candidate_id)
+    release, candidate, reports = release_of(store, name, number)
     if as_json:
         print_json(
             {"release": as_dict(release), "candidate": as_dict(candidate), "gates": [as_dict(r) for r in reports]}
