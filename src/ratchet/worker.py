@@ -17,12 +17,16 @@ EVERY_S = 1.0
 Fingerprint = tuple[int, tuple[tuple[str, int], ...], int, int]
 
 
+class TurnRunning(Conflict):
+    """Another turn of the app is running; a later one may find something new to learn."""
+
+
 @dataclass(slots=True)
 class Worker:
     """One worker of one process.
 
     ``apps`` names the apps there are, ``learns`` those whose base is loaded here, so that a gate can ask it. A lease
-    in the store keeps two workers from turning the same app at once. ``told`` hears the outcome of every turn.
+    in the store keeps two turns of the same app from running at once. ``told`` hears the outcome of every turn.
     """
 
     loop: Loop
@@ -54,7 +58,10 @@ class Worker:
     def run(self) -> None:
         """Look for work until stopped."""
         while not self._stopping.is_set():
-            self.look()
+            try:
+                self.look()
+            except Exception:  # the store may be out of reach for a while
+                logger.exception("Looking for work failed.")
             self._woken.wait(EVERY_S)
             self._woken.clear()
 
@@ -81,6 +88,10 @@ class Worker:
         self._seen[app] = before
         try:
             self.turn(app)
+        except TurnRunning:
+            # It may have begun before what was just seen arrived.
+            del self._seen[app]
+            return
         except Conflict as error:
             logger.info("No turn of %s now: %s", app, error.what)
         after = self._fingerprint(app)
@@ -98,28 +109,32 @@ class Worker:
         )
 
     def turn(self, app: str, *, now: bool = False) -> TurnReport:
-        """Run one turn. Raises ``Conflict`` while another worker turns the same app."""
+        """Run one turn. Raises ``TurnRunning`` while another turn of the same app runs, here or elsewhere."""
         outside = self.loop.outside
-        name, at = f"turn:{app}", outside.clock.now()
-        if outside.store.leases.take(name, self.owner, at, at + LEASE_S) is None:
-            raise Conflict(f"Another turn of {app} is running.", "Wait until it is done.")
+        # Requests turn apps beside this worker's own thread, so every turn holds the lease in a name of its own.
+        name, owner, at = f"turn:{app}", outside.ids.new(self.owner), outside.clock.now()
+        if outside.store.leases.take(name, owner, at, at + LEASE_S) is None:
+            raise TurnRunning(f"Another turn of {app} is running.", "Wait until it is done.")
         renewing = threading.Event()
-        renewer = threading.Thread(target=self._renew, args=(name, renewing), name="ratchet-lease", daemon=True)
+        renewer = threading.Thread(target=self._renew, args=(name, owner, renewing), name="ratchet-lease", daemon=True)
         renewer.start()
         try:
             report = self.loop.turn(app, now=now)
         finally:
             renewing.set()
             renewer.join()
-            outside.store.leases.give_back(name, self.owner)
+            outside.store.leases.give_back(name, owner)
         self.told(app, _outcome(report))
         return report
 
-    def _renew(self, name: str, done: threading.Event) -> None:
+    def _renew(self, name: str, owner: str, done: threading.Event) -> None:
         outside = self.loop.outside
         while not done.wait(LEASE_S / 4):
             at = outside.clock.now()
-            outside.store.leases.take(name, self.owner, at, at + LEASE_S)
+            try:
+                outside.store.leases.take(name, owner, at, at + LEASE_S)
+            except RatchetError as error:
+                logger.warning("The lease of %s was not renewed: %s", name, error.what)
 
 
 def _outcome(report: TurnReport) -> str:
