@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceFilter:
-    """Which traces are wanted; empty fields do not limit. ``words`` stand in input or output. ``before`` is the time
-    and id of the last row of the page before. Times are in seconds since the epoch."""
+    """Which traces are wanted; empty fields do not limit. ``words`` stand in input or output. ``before`` is the time,
+    id and app of the last row of the page before. Times are in seconds since the epoch."""
 
     app: str = ""
     user: str = ""
@@ -17,7 +17,7 @@ class TraceFilter:
     words: str = ""
     since: float | None = None
     until: float | None = None
-    before: tuple[float, str] | None = None
+    before: tuple[float, str, str] | None = None
     limit: int = 100
 
 
@@ -33,5 +33,5 @@ class FeedbackFilter:
     negative: bool | None = None
     since: float | None = None
     until: float | None = None
-    before: tuple[float, str] | None = None
+    before: tuple[float, str, str] | None = None
     limit: int = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -14,6 +14,7 @@ from ratchet.records.trace import Trace
 from ratchet.wire.limits import MOST_IN_PAGE, AppName, OptionalId, Seconds, Words
 
 Form = Literal["json", "jsonl", "csv"]
+R = TypeVar("R", Feedback, Trace)
 
 
 class Page(Struct, kw_only=True, forbid_unknown_fields=True, frozen=True):
@@ -44,19 +45,22 @@ class TraceQuery(Page, kw_only=True, forbid_unknown_fields=True, frozen=True):
     q: Words = ""
 
 
-def position(cursor: str) -> tuple[float, str] | None:
+def position(cursor: str) -> tuple[float, str, str] | None:
     """Where the page before ended. Raises ``InvalidInput`` for a cursor that is not ours."""
     if not cursor:
         return None
     try:
-        at, _, row_id = base64.urlsafe_b64decode(cursor.encode() + b"==").decode().partition(":")
-        return float.fromhex(at), row_id
+        at, app, row_id = base64.urlsafe_b64decode(cursor.encode() + b"==").decode().split(":", 2)
+        return float.fromhex(at), row_id, app
     except (ValueError, OverflowError, binascii.Error):
         raise InvalidInput("The cursor is not one of ours.", "Send the `next` of the page before.") from None
 
 
-def cursor_after(rows: list[Feedback] | list[Trace], limit: int) -> str | None:
-    """The cursor of the page after ``rows``, unless they are the last."""
-    if len(rows) < limit:
-        return None
-    return base64.urlsafe_b64encode(f"{rows[-1].at.hex()}:{rows[-1].id}".encode()).rstrip(b"=").decode()
+def page_of(rows: list[R], limit: int) -> tuple[list[R], str | None]:
+    """The first ``limit`` rows, and the cursor of the page after them if ``rows`` holds more."""
+    if len(rows) <= limit:
+        return rows, None
+    last = rows[limit - 1]
+    return rows[:limit], base64.urlsafe_b64encode(f"{last.at.hex()}:{last.app}:{last.id}".encode()).rstrip(
+        b"="
+    ).decode()
