@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeAlias, TypeVar
 
-from ratchet.errors import Unavailable
+from ratchet.errors import RatchetError, Unavailable
 from ratchet.stages.capture.batch import Prepared
 
+logger = logging.getLogger("ratchet.web")
 MOST_WAITING_ROWS = 20_000
 SOON_S = 0.05
 T = TypeVar("T")
@@ -40,8 +42,8 @@ class Committer(Generic[T]):
         self._add(prepared, None)
 
     async def drain(self) -> None:
-        """Wait until all that was put is on disk."""
-        while self._running or self._waiting:
+        """Wait until all that was put is on disk, or was refused."""
+        while self._running or self._waiting or self._rows:
             await asyncio.sleep(0.005)
 
     def _refuse_overload(self) -> None:
@@ -112,6 +114,10 @@ class Committer(Generic[T]):
         error: BaseException | None,
     ) -> None:
         self._rows -= sum(len(prepared.rows) for prepared, _ in batch)
+        lost = sum(len(prepared.rows) for prepared, future in batch if future is None) if results is None else 0
+        if lost:
+            why = error.what if isinstance(error, RatchetError) else type(error).__name__
+            logger.error("%d rows that nobody waited for were not stored: %s", lost, why)
         for place, (_, future) in enumerate(batch):
             if future is None or future.done():
                 continue

@@ -15,7 +15,7 @@ from ratchet.web.routing import Answer
 
 JSONL = "application/jsonl"
 CSV = "text/csv; charset=utf-8"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def exported(rows: Sequence[Trace] | Sequence[Feedback], form: str, cursor: str | None) -> Answer:
@@ -31,15 +31,15 @@ def _csv(rows: Sequence[Trace] | Sequence[Feedback]) -> bytes:
     flat = [_feedback_row(row) if isinstance(row, Feedback) else _trace_row(row) for row in rows]
     names = list(dict.fromkeys(name for row in flat for name in row))
     text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in flat)
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([_cell(name) for name in names])
+    writer.writerows([_cell(row.get(name, "")) for name in names] for row in flat)
     return text.getvalue().encode()
 
 
 def _feedback_row(row: Feedback) -> dict[str, Any]:
     fixed = {"id": row.id, "app": row.app, "trace_id": row.trace_id, "at": row.at, "user": row.user}
-    return {**fixed, **{score.name: score.value for score in row.as_scores()}}
+    return {**fixed, **{f"score:{s.name}" if s.name in fixed else s.name: s.value for s in row.as_scores()}}
 
 
 def _trace_row(row: Trace) -> dict[str, Any]:
@@ -49,6 +49,6 @@ def _trace_row(row: Trace) -> dict[str, Any]:
 
 def _cell(value: Any) -> Any:
     """A spreadsheet would run a text that begins like a formula."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return " ".join(value) if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        value = " ".join(value)
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

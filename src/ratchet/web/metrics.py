@@ -82,7 +82,7 @@ def _of_store(service: Service) -> Iterator[str]:
     store = service.house.store
     apps = [app.name for app in store.apps.all()]
     yield from _head("ratchet_intake_total", "counter")
-    for app in apps:
+    for app in (*apps, ""):  # rows that were refused before it was clear whose they are have no app
         for outcome, count in sorted(store.feedback.tallies(app).items()):
             yield f'ratchet_intake_total{{app="{app}",outcome="{outcome}"}} {count}'
     yield from _head("ratchet_journal_depth", "gauge")
