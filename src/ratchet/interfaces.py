@@ -76,9 +76,7 @@ class VectorBank(Protocol):
     """The embedder with its memory: what may be forgotten, and what is stored with the lessons."""
 
     @property
-    def fingerprint(self) -> str:
-        """The embedder's fingerprint."""
-        ...
+    def fingerprint(self) -> str: ...
 
     def embed(self, texts: Sequence[str]) -> Vector:
         """Vectors of passing texts, remembered in memory for a while."""

@@ -1,4 +1,4 @@
-"""Runs turns of the loop in the background: judges what came in, learns when something new can be learned."""
+"""Runs turns of the loop in the background."""
 
 from __future__ import annotations
 

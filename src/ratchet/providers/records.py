@@ -1,4 +1,4 @@
-"""What an app's function answered before, from the traces it sent: stands for the function where it is not loaded."""
+"""What an app's function answered before: stands for the function where it is not loaded."""
 
 from __future__ import annotations
 

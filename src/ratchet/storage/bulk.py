@@ -1,4 +1,4 @@
-"""Many rows in one driver call: the ingest path, where SQLAlchemy's own statements would cost most of the time."""
+"""Many rows in one driver call, for the ingest path."""
 
 from __future__ import annotations
 

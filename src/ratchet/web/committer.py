@@ -1,4 +1,4 @@
-"""Gathers what requests want stored, and hands it to the journal as one: a commit wakes the event loop once."""
+"""Gathers what requests want stored: one commit wakes the event loop once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where requests come in: who calls, how much, in what form; and every error leaves as a clear refusal."""
+"""Where requests come in: who calls, how much, in what form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Halves of calls that wait for the rest: joined in memory, and kept in the quarantine, so that a restart loses none.
+"""Halves of calls that wait for the rest, in memory and on disk.
 
 An instrumentation may report a question and its answer as log records of their own, and an exporter may send the one
 before the other exists. What was acknowledged must be on disk by then.

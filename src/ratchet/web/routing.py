@@ -1,4 +1,4 @@
-"""A route is data: method, path, what goes in, what comes out, who may; the edge and OpenAPI are made from it."""
+"""A route is data: method, path, what goes in, what comes out, who may."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads JSON that means the same to everybody: no NaN, no key twice, no half surrogates, no bottomless nesting."""
+"""Reads JSON that means the same to everybody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feedback on the wire: one message with many scores, batches, tokens, and the status a reporter follows."""
+"""Feedback on the wire: single messages, batches, tokens, and the status a reporter follows."""
 
 from __future__ import annotations
 

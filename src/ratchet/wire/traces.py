@@ -1,4 +1,4 @@
-"""Traces on the wire: batches of requests and answers, with feedback beside them if it is known already."""
+"""Traces on the wire, with feedback beside them if it is known already."""
 
 from __future__ import annotations
 

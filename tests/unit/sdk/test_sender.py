@@ -11,6 +11,7 @@ from ratchet.sdk.breaker import Breaker
 from ratchet.sdk.delivery import Row
 from ratchet.sdk.sender import Sender
 from ratchet.wire.feedback import BatchAck, RowResult
+from ratchet.wire.gaps import GapIn, GapOut
 from ratchet.wire.traces import TraceBatchIn
 
 TRACE: Row = ("trace", {"app": "support", "input": "q", "id": "tr_1"})
@@ -25,6 +26,13 @@ class Taker:
         self.batches: list[TraceBatchIn] = []
         self.refuses: set[str] = set()
         self.error: RatchetError | None = None
+        self.gaps: list[GapIn] = []
+
+    def report_gap(self, gap: GapIn) -> GapOut:
+        if self.error is not None:
+            raise self.error
+        self.gaps.append(gap)
+        return GapOut(lost=gap.trace + gap.rating)
 
     def send_traces(self, batch: TraceBatchIn) -> BatchAck:
         if self.error is not None:
@@ -120,10 +128,16 @@ def test_a_row_that_is_none_is_refused_without_a_request(sender: Sender, taker: 
     assert taker.batches == []
 
 
-def test_losses_are_said(sender: Sender, caplog: pytest.LogCaptureFixture) -> None:
+def test_losses_are_said_here_and_at_the_service(
+    sender: Sender, taker: Taker, caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.ERROR):
         assert sender.send_gap({"trace": 3, "rating": 1}, 10.0, 20.0).result == "sent"
     assert "3 of kind trace, 1 of kind rating" in caplog.text
+    (gap,) = taker.gaps
+    assert (gap.since, gap.until, gap.trace, gap.rating, gap.correction) == (10.0, 20.0, 3, 1, 0)
+    taker.error = Unavailable("Away.", "Wait.")
+    assert sender.send_gap({"trace": 3}, 10.0, 20.0).result == "later"
 
 
 def test_nobody_is_told_twice_or_after_they_left(sender: Sender) -> None:

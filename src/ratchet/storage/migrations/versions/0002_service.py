@@ -1,4 +1,4 @@
-"""What the service needs: conversations in traces, negative feedback first, keys, token secrets, leases."""
+"""What the service needs: conversations, negative feedback first, keys, token secrets, leases."""
 
 import sqlalchemy as sa
 from alembic import op
