@@ -28,6 +28,18 @@ def prose(page: Path) -> str:
     return _FENCE.sub("", page.read_text(encoding="utf-8"))
 
 
+def section(page: Path, title: str) -> str:
+    """The part of a page below a heading of the second level, up to the next one."""
+    parts = page.read_text(encoding="utf-8").split("\n## ")
+    (found,) = [part for part in parts if part.partition("\n")[0] == title]
+    return found
+
+
+def inline_commands(text: str) -> list[str]:
+    """Every ``ratchet ...`` between backticks, outside fenced blocks."""
+    return [line for line in re.findall(r"`([^`\n]+)`", _FENCE.sub("", text)) if line.startswith("ratchet ")]
+
+
 def command_lines(page: Path) -> list[str]:
     """Every ``ratchet ...`` line of the console blocks, and every one between backticks that names a command."""
     typed = [
@@ -35,8 +47,7 @@ def command_lines(page: Path) -> list[str]:
         for block in fenced(page, "console", "bash", "sh")
         for line in block.splitlines()
     ]
-    inline = re.findall(r"`([^`\n]+)`", prose(page))
-    return [line for line in (*typed, *inline) if line.startswith("ratchet ")]
+    return [*(line for line in typed if line.startswith("ratchet ")), *inline_commands(prose(page))]
 
 
 def anchors_and_links(page: Path) -> list[str]:
