@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 import inspect
 import re
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +18,16 @@ import ratchet
 from ratchet.backtest import result
 from ratchet.records.plan import ChangePlan
 from ratchet.settings import Settings
+from ratchet.storage.tables import metadata
 from tests.docs.pages import ROOT, commands, options
 
 SOURCE = ROOT / "src" / "ratchet"
 ACTIONS = ROOT / "docs" / "audit-actions.md"
 BACKTEST = ROOT / "docs" / "backtest.md"
-_ACTION = re.compile(r"[a-z]+\.[a-z_]+")
+DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
+WORDS = re.findall(r"^\| \*\*([^*]+)\*\* \| .+ \| (.+) \|$", (ROOT / "docs" / "glossary.md").read_text(), re.MULTILINE)
+LONGEST_DECISION = 800
+_ACTION = re.compile(r"[a-z_]+\.[a-z_]+")
 
 
 @pytest.mark.parametrize("name", sorted(commands()), ids=[f"ratchet {name}".strip() for name in sorted(commands())])
@@ -119,3 +126,79 @@ def test_every_field_of_a_backtest_result_is_on_its_page() -> None:
     }
     assert "curve" in keys
     assert not sorted(key for key in keys if f"`{key}`" not in page)
+
+
+@pytest.mark.parametrize(("word", "carried"), WORDS, ids=[word for word, _ in WORDS])
+def test_what_the_glossary_says_carries_a_word_is_there(word: str, carried: str) -> None:
+    classes, _, stored = carried.partition(";")
+    names = [name for mark, name in re.findall(r"(check |= )?`([\w.]+)`", classes) if not mark]
+    assert names or carried == "none" or "check" in classes
+    for name in names:
+        _resolve(name)
+    for name in [name for mark, name in re.findall(r"(check |= )?`([\w.]+)`", stored) if not mark]:
+        table, _, column = name.partition(".")
+        assert table in metadata.tables, f"{word}: there is no table {table}"
+        assert not column or column in metadata.tables[table].c, f"{word}: no column {name}"
+
+
+def test_the_glossary_has_the_words_of_the_service() -> None:
+    words = {word for word, _ in WORDS}
+    assert len(words) == len(WORDS)
+    assert words >= {"app", "trace", "feedback", "lesson", "release", "key", "scope", "feedback token", "gateway",
+                     "provider", "observed app", "kept release", "spool", "lease", "open mode"}  # fmt: skip
+
+
+def _resolve(name: str) -> object:
+    """What a name of the glossary stands for: a path below ``ratchet``, or a class of the records with a field."""
+    if name[0].isupper():
+        modules = [
+            importlib.import_module(f"ratchet.records.{path.stem}") for path in (SOURCE / "records").glob("*.py")
+        ]
+        owner, _, rest = name.partition(".")
+        found: Any = next(vars(module)[owner] for module in modules if owner in vars(module))
+        return _inner(found, rest)
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        try:
+            module = importlib.import_module(".".join(("ratchet", *parts[:end])))
+        except ModuleNotFoundError:
+            continue
+        return _inner(module, ".".join(parts[end:]))
+    raise AssertionError(f"there is no {name}")
+
+
+def _inner(found: Any, rest: str) -> object:
+    for part in filter(None, rest.split(".")):
+        assert hasattr(found, part) or part in getattr(found, "__annotations__", {}), f"{found} has no {part}"
+        found = getattr(found, part, None)
+    return found
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
+def test_every_decision_has_its_four_parts_on_one_page(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Rejected", "Consequences"]
+    assert text.startswith(f"# {page.name[:4]} ")
+    assert len(text.split()) < LONGEST_DECISION
+
+
+def test_the_decisions_are_numbered_without_a_gap() -> None:
+    assert [int(page.name[:4]) for page in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+
+
+def test_every_dependency_has_its_reason() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [*project["dependencies"], *(item for items in project["optional-dependencies"].values() for item in items)]
+    names = [re.match(r"[\w.-]+", item)[0] for item in asked]  # type: ignore[index]
+    page = next(page for page in DECISIONS if page.name.startswith("0003")).read_text(encoding="utf-8")
+    rows = "\n".join(line for line in page.splitlines() if line.startswith("| "))
+    assert not [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", rows)]
+
+
+def test_every_variable_of_the_environment_that_is_read_is_on_the_page_of_configuration() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    read = {name for file in SOURCE.rglob("*.py") for name in re.findall(r'"(RATCHET_[A-Z_]+)"', file.read_text())}
+    assert len(read) >= 9
+    assert not [name for name in sorted(read) if f"`{name}`" not in page]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert not [name for name in sorted(read) if f"`{name}`" not in readme]
