@@ -20,12 +20,16 @@ def cors(house: House, *origins: str) -> Cors:
     return Cors(Access(house.outside, loopback=True), origins)
 
 
-def test_only_feedback_is_for_pages_of_others(house: House) -> None:
-    for route in ROUTES:
-        given = cors(house, "*").headers(route, {"origin": SHOP}, NOBODY)
-        assert given.get(ALLOW) == (SHOP if route.path == "/v1/feedback" and route.method == "POST" else None), (
-            route.path
-        )
+FOR_PAGES = {("POST", "/v1/feedback"), ("GET", "/v1/feedback/{id}/status")}
+
+
+def test_only_feedback_and_what_came_of_it_is_for_pages_of_others(house: House) -> None:
+    given = {
+        (route.method, route.path)
+        for route in ROUTES
+        if cors(house, "*").headers(route, {"origin": SHOP}, NOBODY).get(ALLOW) == SHOP
+    }
+    assert given == FOR_PAGES
 
 
 def test_nothing_is_said_to_who_is_no_page(house: House) -> None:
@@ -75,9 +79,9 @@ def test_a_secret_key_is_for_no_page(house: House) -> None:
 
 
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
-def test_a_preflight_is_answered_and_allows_feedback_alone(live: Running, path: str) -> None:
+def test_a_preflight_is_answered_and_allows_what_is_for_pages(live: Running, path: str) -> None:
     headers = {"origin": SHOP, "access-control-request-method": "POST"}
     answered = live.call("OPTIONS", path.replace("{", "").replace("}", ""), headers=headers)
     assert answered.status == 204
-    assert (answered.headers.get(ALLOW) == SHOP) is (path == "/v1/feedback")
+    assert (answered.headers.get(ALLOW) == SHOP) is (path in {known for _, known in FOR_PAGES})
     assert answered.headers["allow"].split(", ")[-1] == "OPTIONS"

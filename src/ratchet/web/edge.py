@@ -17,7 +17,7 @@ from ratchet.errors import InvalidInput, RatchetError, Unauthorized, UnknownName
 from ratchet.web import problems
 from ratchet.web.access import Caller
 from ratchet.web.problems import Refusal
-from ratchet.web.routing import Answer, Call, Route, Stream
+from ratchet.web.routing import LONGEST_PLACE, Answer, Call, Route, Stream
 from ratchet.web.strict_json import as_kind, refuse_nul, value_in
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ SMALL_BODY = 16 * 1024
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 
 
 class Endpoint:
@@ -124,7 +127,7 @@ class Endpoint:
         return result if isinstance(result, Answer | Stream) else Answer(result, route.status)
 
     async def _deliver(self, answer: Answer | Stream, headers: Mapping[str, str], caller: Caller, send: Send) -> None:
-        more = {**self._service.cors.headers(self.route, headers, caller), "x-content-type-options": "nosniff"}
+        more = self._service.cors.headers(self.route, headers, caller) if "origin" in headers else {}
         if isinstance(answer, Stream):
             await _send_stream(answer, more, send)
             return
@@ -146,6 +149,7 @@ async def _send_stream(answer: Stream, more: Mapping[str, str], send: Send) -> N
 
 def _start(status: int, headers: Mapping[str, str], content_type: str, length: int | None) -> dict[str, Any]:
     found = [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    found.append(_NO_SNIFFING)
     found.append((b"content-type", content_type.encode()))
     if length is not None:
         found.append((b"content-length", b"%d" % length))
@@ -212,7 +216,7 @@ def _query(route: Route, scope: Scope) -> Any:
 
 
 def _refuse_place(name: str, value: str, caller: Caller) -> None:
-    if "\x00" in value or len(value) > 200:
+    if "\x00" in value or len(value) > LONGEST_PLACE:
         raise UnknownName(f"There is no {name} of that name.", "See /openapi.json.")
     if name == "app" and not caller.may_use(value):
         raise UnknownName(f"There is no app named {value!r} for this key.", "Use a key that is for it.")

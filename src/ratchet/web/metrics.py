@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ class Metrics:
     def count(self, route: Route, status: int, seconds: float) -> None:
         """Count one answered request."""
         key = route.method, route.path
-        place = next((at for at, bound in enumerate(BUCKETS_S) if seconds <= bound), len(BUCKETS_S))
+        place = bisect_left(BUCKETS_S, seconds)
         self._requests[*key, status] += 1
         self._buckets[key][place] += 1
         self._seconds[key] += seconds  # type: ignore[assignment]

@@ -16,7 +16,7 @@ T = TypeVar("T")
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # A colon after an escaped quote or after white space would make counting them misleading.
-_UNSURE = (b'\\":', b" :", b"\t:", b"\n:", b"\r:")
+_UNSURE = re.compile(rb'(?:\\"|[ \t\n\r]):')
 _FLAT = frozenset({str, float, bool, type(None)})
 _HALF_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -38,7 +38,7 @@ def value_in(body: bytes) -> Any:
     """
     try:
         value = msgspec.json.decode(body)
-        if not any(odd in body for odd in _UNSURE) and body.count(b'":') == _members(value, DEEPEST):
+        if not _UNSURE.search(body) and body.count(b'":') == _members(value, DEEPEST):
             return value
     except (msgspec.MsgspecError, RecursionError, ValueError):
         pass
