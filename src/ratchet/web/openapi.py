@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from ratchet.web.routing import Route
+from ratchet.web.routing import LONGEST_PLACE, Route
 from ratchet.wire.keys import ErrorOut
+from ratchet.wire.limits import LONGEST_NAME
 
 REF = "#/components/schemas/{name}"
 REASONS = {
@@ -77,8 +78,7 @@ def _operation(route: Route, shapes: dict[int, Any]) -> dict[str, Any]:
     if route.takes is not None:
         made["requestBody"] = {"required": True, "content": _content(route.media, route.takes, shapes)}
     if route.scope is not None:
-        # Without a key in open mode, and with a feedback token where it suffices.
-        made["security"] = [{"key": []}, {}]
+        made["security"] = [{"key": []}, {}] if route.by_token else [{"key": []}]
         made["description"] = f"Needs a key with the scope `{route.scope}`" + (
             ", or a feedback token." if route.by_token else "."
         )
@@ -86,8 +86,12 @@ def _operation(route: Route, shapes: dict[int, Any]) -> dict[str, Any]:
 
 
 def _places(route: Route) -> list[dict[str, Any]]:
-    shape = {"type": "string", "minLength": 1, "maxLength": 200}
-    return [{"name": name, "in": "path", "required": True, "schema": shape} for name in route.places]
+    made = []
+    for name in route.places:
+        longest = LONGEST_NAME if name == "app" else LONGEST_PLACE
+        shape = {"type": "string", "minLength": 1, "maxLength": longest}
+        made.append({"name": name, "in": "path", "required": True, "schema": shape})
+    return made
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
@@ -139,7 +143,8 @@ def _good(route: Route, status: int, shapes: dict[int, Any]) -> dict[str, Any]:
 
 
 def _content(media: Sequence[str], kind: Any, shapes: dict[int, Any]) -> dict[str, Any]:
-    schema = {} if kind is None or kind is bytes else shapes[id(kind)]
+    # The one body that is taken as bytes is OTLP's, whose JSON is an object.
+    schema = {} if kind is None else {"type": "object"} if kind is bytes else shapes[id(kind)]
     return {name: {"schema": schema if name in ("application/json", "text/plain") and kind is not None else {}}
             for name in media}  # fmt: skip
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 KIB = 1024
 LARGEST_BODY = 1024 * KIB
 LARGEST_BATCH = 5 * 1024 * KIB
+LONGEST_PLACE = 200
 _PLACE = re.compile(r"\{(\w+)\}")
 
 
@@ -95,7 +96,8 @@ class Route:
     @property
     def summary(self) -> str:
         """The first sentence of the handler's docstring."""
-        return (inspect.getdoc(self.handler) or "").partition("\n")[0]
+        first, point, _ = " ".join((inspect.getdoc(self.handler) or "").split()).partition(". ")
+        return f"{first}." if point else first
 
     @property
     def places(self) -> tuple[str, ...]:
