@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +13,7 @@ import pytest
 from openai import OpenAI
 
 from ratchet.providers.scripted import Recorded, Reply, ScriptedServer
+from ratchet.web.gateway.breaker import Breaker
 from tests.web.running import Running, make_project, running
 
 KEY = "sk-of-the-provider"
@@ -101,9 +104,9 @@ class Gateway:
         return float(found[0].rsplit(" ", 1)[1]) if found else 0.0
 
     def forget_failures(self) -> None:
-        """Close the breaker, as the time that passes would."""
+        """A new breaker for every provider."""
         for upstream in self.service.service._upstreams.values():
-            upstream.breaker.succeeded()
+            upstream.breaker = Breaker(time.monotonic, random.random)
 
 
 def serve(folder: Path, model: Model, toml: str = PROJECT) -> Iterator[Gateway]:
