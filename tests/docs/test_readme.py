@@ -141,6 +141,19 @@ def test_every_relative_link_in_the_pages_leads_to_a_file() -> None:
     assert not dead
 
 
+def test_every_link_to_a_part_of_a_page_leads_to_a_heading() -> None:
+    lost, seen = [], 0
+    for page in PAGES:
+        for target, anchor in re.findall(r"\]\(([^)\s:#]*)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            seen += 1
+            named = page.parent / target if target else page
+            headings = re.findall(r"^#+ (.+)$", named.read_text(encoding="utf-8"), re.MULTILINE)
+            if anchor not in [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]:
+                lost.append(f"{page.name}: {target}#{anchor}")
+    assert seen >= 5
+    assert not lost
+
+
 def test_every_page_is_linked_from_the_index() -> None:
     index = ROOT / "docs" / "index.md"
     linked = {(index.parent / target).resolve() for target in anchors_and_links(index)}
