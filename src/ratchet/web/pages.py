@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 from typing import Annotated, Literal, TypeVar
 
 from msgspec import Meta, Struct
@@ -51,7 +52,9 @@ def position(cursor: str) -> tuple[float, str, str] | None:
         return None
     try:
         at, app, row_id = base64.urlsafe_b64decode(cursor.encode() + b"==").decode().split(":", 2)
-        return float.fromhex(at), row_id, app
+        if not math.isfinite(seconds := float.fromhex(at)):
+            raise ValueError("no time")
+        return seconds, row_id, app
     except (ValueError, OverflowError, binascii.Error):
         raise InvalidInput("The cursor is not one of ours.", "Send the `next` of the page before.") from None
 
