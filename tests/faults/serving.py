@@ -34,7 +34,7 @@ class Served:
         self.store = store or project / "ratchet.db"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._project = project
+        self.project = project
         self._options = tuple(options)
         self._process: subprocess.Popen[bytes] | None = None
         self._pool = urllib3.PoolManager(retries=False, timeout=PATIENCE_S)
@@ -49,9 +49,9 @@ class Served:
 
     def start(self) -> Served:
         """Start it, without waiting until it listens."""
-        with (self._project / "service.log").open("ab") as log:
+        with (self.project / "service.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self.command(), cwd=self._project, env=environment(), stdout=log, stderr=log
+                self.command(), cwd=self.project, env=environment(), stdout=log, stderr=log
             )
         return self
 
@@ -87,4 +87,4 @@ class Served:
             self.kill()
 
     def log(self) -> str:
-        return (self._project / "service.log").read_text()
+        return (self.project / "service.log").read_text()

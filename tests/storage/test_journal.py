@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 
 import pytest
@@ -155,3 +156,84 @@ def test_many_threads_lose_and_double_nothing(store: SqlStore, place: SqlitePlac
     for thread in threads:
         thread.join()
     assert stored(place) == [f"w{name}-{number:02d}" for name in range(6) for number in range(50)]
+
+
+class TestRecordsWithAHandle:
+    """Records that wait side by side for the same handle are handled in one call of it."""
+
+    def handle(self, store: SqlStore, calls: list[list[str]]) -> Callable[[list[str]], list[bool]]:
+        def add_all(keys: list[str]) -> list[bool]:
+            calls.append(keys)
+            return store.traces.add_many([a_trace(key) for key in keys])
+
+        return add_all
+
+    def test_are_grouped_and_each_gets_its_own_result(self, store: SqlStore, place: SqlitePlace) -> None:
+        held, calls = Held(store), []
+        add_all = self.handle(store, calls)
+        waiting = [store.submit_each(add_all, key) for key in ("t1", "t2", "t1", "t3")]
+        held.let_go()
+        assert [future.result(PATIENCE_S) for future in waiting] == [True, True, False, True]
+        assert calls == [["t1", "t2", "t1", "t3"]]
+        assert stored(place) == ["t1", "t2", "t3"]
+
+    def test_keep_their_place_among_other_writes(self, store: SqlStore) -> None:
+        held, calls = Held(store), []
+        add_all = self.handle(store, calls)
+        first = [store.submit_each(add_all, key) for key in ("t1", "t2")]
+        between = store.submit(lambda: calls.append(["between"]))
+        last = store.submit_each(add_all, "t3")
+        held.let_go()
+        for future in (*first, between, last):
+            future.result(PATIENCE_S)
+        assert calls == [["t1", "t2"], ["between"], ["t3"]]
+
+    def test_of_two_handles_are_not_mixed(self, store: SqlStore) -> None:
+        held, one, two = Held(store), [], []
+        handles = self.handle(store, one), self.handle(store, two)
+        waiting = [store.submit_each(handles[number % 2], f"t{number}") for number in range(4)]
+        held.let_go()
+        assert all(future.result(PATIENCE_S) for future in waiting)
+        assert (one, two) == ([["t0"], ["t2"]], [["t1"], ["t3"]])
+
+    def test_fail_alone(self, store: SqlStore, place: SqlitePlace) -> None:
+        def add_good(keys: list[str]) -> list[bool]:
+            new = store.traces.add_many([a_trace(key) for key in keys])
+            if "bad" in keys:
+                raise ValueError("one of them is bad")
+            return new
+
+        held = Held(store)
+        waiting = {key: store.submit_each(add_good, key) for key in ("t1", "bad", "t2", "t3")}
+        beside = add(store, "t4")
+        held.let_go()
+        with pytest.raises(ValueError, match="one of them is bad"):
+            waiting["bad"].result(PATIENCE_S)
+        assert all(waiting[key].result(PATIENCE_S) for key in ("t1", "t2", "t3"))
+        assert beside.result(PATIENCE_S)
+        assert stored(place) == ["t1", "t2", "t3", "t4"], "and nothing of the bad one"
+
+    def test_fail_alone_when_the_handle_gives_too_few_results(self, store: SqlStore, place: SqlitePlace) -> None:
+        held = Held(store)
+        forgetful = store.submit_each(lambda keys: [], "lost")
+        good = add(store, "t1")
+        held.let_go()
+        with pytest.raises(ValueError, match="not enough values"):
+            forgetful.result(PATIENCE_S)
+        assert good.result(PATIENCE_S)
+        assert stored(place) == ["t1"]
+
+    def test_are_counted_while_they_wait(self, store: SqlStore) -> None:
+        held = Held(store)
+        assert store.depth() == 0
+        waiting = [store.submit_each(self.handle(store, []), f"t{number}") for number in range(3)]
+        assert store.depth() == 3
+        held.let_go()
+        for future in waiting:
+            future.result(PATIENCE_S)
+        assert store.depth() == 0
+
+    def test_are_refused_once_the_store_is_closed(self, store: SqlStore) -> None:
+        store.close()
+        with pytest.raises(StorageError, match="closed"):
+            store.submit_each(self.handle(store, []), "late")
