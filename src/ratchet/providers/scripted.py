@@ -255,6 +255,8 @@ def _vector(text: str, size: int) -> list[float]:
 class _Server(ThreadingHTTPServer):
     # Threads are joined at the end and connections hung up, so that a test leaves neither behind.
     daemon_threads = False
+    # With the usual 5, a burst of new connections would wait a second for the kernel to try again.
+    request_queue_size = 256
 
     def __init__(self, answer: Callable[[Recorded], tuple[Reply, _Rendered]]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
