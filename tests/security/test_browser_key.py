@@ -192,6 +192,7 @@ class Attacker:
             "rollback": {"actor": "eve", "reason": "mine"},
             "promote": {"actor": "eve", "reason": "mine", "number": 1},
             "keys": {"name": "evil"},
+            "gaps": {"since": 1.0, "until": 2.0, "trace": 3},
             "knowledge": {"passages": []},
         }
         return next((body for end, body in bodies.items() if path.endswith(end)), self._said())

@@ -47,6 +47,7 @@ TABLE: dict[tuple[str, str], Row] = {
     ("POST", "/v1/feedback/tokens"): Row("write", 200, {"trace_id": "tr_1", "app": "support"}),
     ("GET", "/v1/feedback/{id}"): Row("read", 404, places=UNKNOWN),
     ("GET", "/v1/feedback/{id}/status"): Row("", 401, query="token=x", places=UNKNOWN),
+    ("POST", "/v1/gaps"): Row("write", 200, {"since": 1.0, "until": 2.0, "trace": 3}),
     ("GET", "/v1/traces"): Row("read"),
     ("GET", "/v1/traces/{id}"): Row("read", 404, places=UNKNOWN),
     ("GET", "/v1/apps"): Row("read"),

@@ -1,18 +1,18 @@
-"""The ASGI application: the routes behind one router, with start and end."""
+"""The ASGI application: finds the route of each request, and has a start and an end."""
 
 from __future__ import annotations
 
 import gc
+import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route as Path
 
 from ratchet.errors import UnknownName
 from ratchet.web import problems
@@ -23,10 +23,11 @@ from ratchet.web.routes.table import ROUTES
 from ratchet.web.service import Service
 
 SWITCH_S = 0.0005
+_PLACE = re.compile(r"\{(\w+)\}")
 
 
-def application(service: Service) -> Starlette:
-    """The service as an ASGI application; its end closes the service."""
+def _around(service: Service) -> Starlette:
+    """What happens before the first request and after the last; it answers none itself."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -45,25 +46,36 @@ def application(service: Service) -> Starlette:
             await service.close()
             gc.unfreeze()
 
-    made = Starlette(routes=_paths(service), lifespan=lifespan, exception_handlers={404: _lost, 405: _wrong_method})
-    # A path with a slash too many is another path: a redirect would lose the body, and name whatever host it was told.
-    made.router.redirect_slashes = False
-    return made
+    return Starlette(lifespan=lifespan)
 
 
 class Application:
-    """Paths without a place in them are found by name, before the router tries its patterns one by one."""
+    """Finds what a path means. Paths without a place in them are found by name; in the others a place holds whatever
+    was sent for it, slashes too if they were written as %2F."""
 
     def __init__(self, service: Service) -> None:
         service.description = cache(lambda: describe(ROUTES))
-        self._routed = application(service)
-        self._fixed = {path: _Methods(service, endpoints) for path, endpoints in _endpoints(service).items()
-                       if "{" not in path}  # fmt: skip
+        self._around = _around(service)
+        found = {path: _Methods(service, endpoints) for path, endpoints in _endpoints(service).items()}
+        self._fixed = {path: methods for path, methods in found.items() if "{" not in path}
+        self._placed = [(re.compile(_PLACE.sub(r"(?P<\1>[^/]+)", path)), methods)
+                        for path, methods in found.items() if "{" in path]  # fmt: skip
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer one request, or run the lifespan."""
-        found = self._fixed.get(scope["path"]) if scope["type"] == "http" else None
-        await (self._routed if found is None else found)(scope, receive, send)
+        if scope["type"] != "http":
+            await self._around(scope, receive, send)
+            return
+        found = self._fixed.get(scope["path"]) or self._with_places(scope) or _lost()
+        await found(scope, receive, send)
+
+    def _with_places(self, scope: Any) -> _Methods | None:
+        raw = scope["raw_path"].decode("latin-1")
+        for pattern, methods in self._placed:
+            if match := pattern.fullmatch(raw):
+                scope["path_params"] = {name: unquote(text) for name, text in match.groupdict().items()}
+                return methods
+        return None
 
 
 def _endpoints(service: Service) -> dict[str, dict[str, Endpoint]]:
@@ -71,10 +83,6 @@ def _endpoints(service: Service) -> dict[str, dict[str, Endpoint]]:
     for route in ROUTES:
         found.setdefault(route.path, {})[route.method] = Endpoint(service, route)
     return found
-
-
-def _paths(service: Service) -> list[Path]:
-    return [Path(path, _Methods(service, endpoints)) for path, endpoints in _endpoints(service).items()]
 
 
 class _Methods:
@@ -102,12 +110,8 @@ class _Methods:
             await refusal(scope, receive, send)
 
 
-async def _lost(request: Request, error: Exception) -> Response:
+def _lost() -> Response:
     return _refusal(UnknownName("There is nothing at this path.", "See /openapi.json for the routes."))
-
-
-async def _wrong_method(request: Request, error: Exception) -> Response:
-    return _refusal(Refusal(405, "wrong_method", "This method is not for this path.", "See /openapi.json."))
 
 
 def _refusal(error: UnknownName | Refusal) -> Response:
