@@ -83,7 +83,7 @@ class KeyDesk(Protocol):
         """A new key, with its secret."""
         ...
 
-    def keys(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         """All keys."""
         ...
 
@@ -115,7 +115,7 @@ class _RemoteDesk:
     def create_key(self, asked: KeyIn) -> KeyMade:
         return self.api.make_key(asked)
 
-    def keys(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         return self.api.keys().keys
 
     def revoke_key(self, key_id: str) -> Key:
@@ -145,7 +145,7 @@ class _StoreDesk:
         )
         return KeyMade(key=key, secret=secret)
 
-    def keys(self) -> list[Key]:
+    def all_keys(self) -> list[Key]:
         return self.house.store.keys.all()
 
     def revoke_key(self, key_id: str) -> Key:

@@ -70,7 +70,7 @@ def create(
 def list_keys(store: StoreOption = None, as_json: JsonOption = False) -> None:
     """List all keys, without their secrets."""
     with key_desk(store) as desk:
-        keys = desk.keys()
+        keys = desk.all_keys()
     if as_json:
         print_json([as_dict(key) for key in keys])
         return
@@ -88,7 +88,10 @@ def revoke(key: Annotated[str, typer.Argument(help="Id of the key, key_...")], s
     """Revoke a key: it is refused from now on."""
     with key_desk(store) as desk:
         desk.revoke_key(key)
+        left = [item for item in desk.all_keys() if item.revoked_at is None]
     console.print(f"{key} is revoked.", markup=False)
+    if not left:
+        console.print("It was the last key: on this machine the service now needs none.")
 
 
 @app.command("rotate-tokens")

@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from ratchet.cli.console import JsonOption, StoreOption, as_dict, console, print_json, print_table, when
-from ratchet.cli.house import app_of, connected
+from ratchet.cli.house import app_of, connected, service_address
 from ratchet.errors import Conflict, RatchetError
 
 if TYPE_CHECKING:
@@ -45,9 +45,8 @@ def review(
             return
         who = reviewer or getpass.getuser()
         decided = _work_through(loop, app, cases, who)
-    console.print(
-        f"{decided} decided. Run `ratchet learn` to turn lessons into a release." if decided else "Nothing decided."
-    )
+    next_step = "The service learns from it by itself." if service_address(store) else "Run `ratchet learn` to release."
+    console.print(f"{decided} decided. {next_step}" if decided else "Nothing decided.", markup=False)
 
 
 def _list(cases: list[CaseDetail], as_json: bool) -> None:

@@ -14,6 +14,8 @@ from ratchet.errors import InvalidInput, Unauthorized
 from ratchet.interfaces import Outside
 
 KEPT_SECRETS = 1
+# Whoever reported something may come back months later to see what came of it.
+STATUS_S = 400 * 86400.0
 Purpose = Literal["feedback", "status"]
 
 
@@ -47,7 +49,8 @@ class Tokens:
 
     def make(self, app: str, subject: str, user: str = "", *, purpose: Purpose = "feedback") -> str:
         """A token for one trace, or for the status of one piece of feedback."""
-        payload = msgspec.json.encode([app, subject, user, int(self._outside.clock.now() + self._seconds)])
+        seconds = STATUS_S if purpose == "status" else self._seconds
+        payload = msgspec.json.encode([app, subject, user, int(self._outside.clock.now() + seconds)])
         return self._signers[purpose].sign(base64.urlsafe_b64encode(payload).rstrip(b"=")).decode()
 
     def expires_at(self) -> float:
