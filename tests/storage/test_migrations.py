@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 from alembic import command
@@ -15,6 +17,9 @@ from sqlalchemy import Engine, create_engine, inspect, pool
 
 import ratchet.storage.migrations
 from ratchet.errors import StorageError
+from ratchet.records.feedback import Feedback
+from ratchet.records.filters import FeedbackFilter
+from ratchet.records.trace import Context
 from ratchet.storage import tables
 from ratchet.storage.database import sqlite_module
 from ratchet.storage.migrations.upgrade import HEAD, upgrade
@@ -119,3 +124,70 @@ def test_reading_only_sees_what_a_running_owner_commits_and_writes_nothing(store
     finally:
         looking.close()
     assert store.traces.get("t2") is None
+
+
+class TestFromTheFirstSchema:
+    """A file that the first version made, with rows in it, opened by this one."""
+
+    SAID: ClassVar[dict[str, dict[str, Any]]] = {
+        "down": {"thumb": "down"},
+        "up": {"thumb": "up"},
+        "one star": {"stars": 1},
+        "two stars": {"stars": 2},
+        "three stars": {"stars": 3},
+        "flag": {"flags": ["unsafe"]},
+        "correction": {"correction": "It is 60 days."},
+        "comment": {"comment": "thumb down, stars 1"},
+        "nothing": {"correction": "", "flags": [], "stars": None, "thumb": ""},
+    }
+
+    @pytest.fixture
+    def old(self, tmp_path: Path) -> Path:
+        path = tmp_path / "old.db"
+        engine = create_engine(f"sqlite:///{path}", module=sqlite_module(), poolclass=pool.NullPool)
+        alembic(engine, "upgrade", "0001")
+        with engine.begin() as connection:
+            trace = {"id": "t1", "app": "triage", "at": 1.0, "input": "question t1", "output": "answer",
+                     "context": '{"user": "kim"}', "release": 0, "source": "base", "confidence": None,
+                     "passage_id": "", "influences": "[]", "latency_ms": None, "cost": None}  # fmt: skip
+            names = ", ".join(trace)
+            places = ", ".join("?" for _ in trace)
+            connection.exec_driver_sql(f"INSERT INTO traces ({names}) VALUES ({places})", tuple(trace.values()))
+            for name, said in self.SAID.items():
+                body = {"id": name, "app": "triage", "trace_id": "t1", "at": 2.0, "user": "kim", **said}
+                connection.exec_driver_sql(
+                    "INSERT INTO feedback (app, id, trace_id, at, user, body) VALUES (?, ?, ?, ?, ?, ?)",
+                    ("triage", name, "t1", 2.0, "kim", json.dumps(body)),
+                )
+        engine.dispose()
+        return path
+
+    def test_every_row_is_kept_and_complaints_are_told_from_the_rest(self, old: Path) -> None:
+        store = SqlStore.open(old)
+        try:
+            trace = store.traces.get("t1")
+            assert trace == a_trace(context=Context(user="kim"))
+            assert (trace.history, trace.model, trace.input_tokens) == ((), "", None)
+            found = {event.id: event for event in store.feedback.find(FeedbackFilter(app="triage"))}
+            assert set(found) == set(self.SAID)
+            negative = {event.id for event in store.feedback.find(FeedbackFilter(negative=True))}
+            assert negative == {"down", "one star", "two stars", "flag", "correction"}
+            assert negative == {name for name, event in found.items() if event.is_negative}
+        finally:
+            store.close()
+
+    def test_what_is_new_works_beside_what_is_old(self, old: Path) -> None:
+        store = SqlStore.open(old)
+        try:
+            store.feedback.add(Feedback(id="new", app="triage", trace_id="t1", at=3.0, thumb="down"))
+            assert [event.id for event in store.feedback.find(FeedbackFilter(negative=True, limit=1))] == ["new"]
+            assert store.leases.take("turn:triage", "a", 0.0, 1.0) == 1
+            assert (store.keys.all(), store.keys.token_secrets()) == ([], [])
+        finally:
+            store.close()
+
+    def test_the_schema_is_that_of_a_new_file(self, old: Path, engine: Engine) -> None:
+        SqlStore.open(old).close()
+        migrated = create_engine(f"sqlite:///{old}", module=sqlite_module(), poolclass=pool.NullPool)
+        assert differences(migrated) == []
+        assert schema(migrated) == schema(engine)
