@@ -8,14 +8,17 @@ from dataclasses import replace
 import pytest
 
 from ratchet.errors import Conflict, UnknownName
-from ratchet.loop import TurnReport
+from ratchet.loop import Heard, TurnReport
 from ratchet.providers.system import ReplayClock
 from ratchet.records.app import App
 from ratchet.records.audit import GENESIS
 from ratchet.records.passage import Passage
 from ratchet.records.plan import ChangePlan
 from ratchet.records.trace import Trace
+from ratchet.stages.enrich.escalate import EscalationRules
 from ratchet.stages.release.rollback import rollback
+from ratchet.wire.feedback import FeedbackIn
+from ratchet.wire.traces import TraceIn
 from ratchet.wiring import House
 from tests import scenes
 from tests.conftest import ask, complain, correct
@@ -298,3 +301,59 @@ def test_new_knowledge_goes_live_with_a_turn_though_nothing_was_corrected(
     assert release is not None
     trace = ask(house, support, "zebra stripes").trace
     assert (trace.passage_id, trace.release) == ("w", 2)
+
+
+class TestTaking:
+    """Loop.take: rows are stored, and whoever complains learns at once whether a person will look."""
+
+    def take(self, house: House, traces: list[TraceIn], feedback: list[FeedbackIn]) -> list[Heard]:
+        return house.loop.take([house.loop.intake.prepare(traces, feedback)])[0]
+
+    def test_a_complaint_is_judged_in_the_same_transaction(self, house: House, support: App) -> None:
+        rows = [TraceIn(app="support", id="t1", input="hello")]
+        stored, praised, complained, repeated = self.take(house, rows, [
+            FeedbackIn(id="t1", event_id="f1", thumb="up", user="ada"),
+            FeedbackIn(id="t1", event_id="f2", thumb="down", user="kim"),
+            FeedbackIn(id="t1", event_id="f2", thumb="down", user="kim"),
+        ])  # fmt: skip
+        assert (stored.case, praised.case) == (None, None)
+        assert complained.case is not None
+        assert complained.case == house.store.cases.of_trace("t1")
+        assert complained.case.reasons[0] == "thumb: down"
+        assert repeated.taken.outcome == "duplicate"
+        assert repeated.case is not None
+        assert repeated.case.id == complained.case.id
+        assert house.store.feedback.unassessed("support", 9) == []
+        assert len(actions(house, "case.opened")) == 1
+
+    def test_the_rules_of_the_app_say_what_needs_a_person(self, house: House, support: App) -> None:
+        house.loop.rules_of_apps["support"] = EscalationRules(thumb_down=False, p_bad_above=1.0)
+        row, flag = TraceIn(app="support", id="t1", input="hello"), FeedbackIn(id="t1", flags=["unsafe"])
+        _, complained = self.take(house, [row], [FeedbackIn(id="t1", thumb="down")])
+        assert complained.case is None
+        assert house.store.traces.assessment("t1") is not None, "it is judged all the same"
+        (flagged,) = self.take(house, [], [flag])
+        assert flagged.case is not None
+
+    def test_a_complaint_before_its_trace_is_kept_for_later(self, house: House, support: App) -> None:
+        (early,) = self.take(house, [], [FeedbackIn(id="late", app="support", thumb="down")])
+        assert (early.taken.outcome, early.case) == ("stored", None)
+        self.take(house, [TraceIn(app="support", id="late", input="hello")], [])
+        assert house.loop.turn("support").enriched.opened == 1
+
+    def test_refused_rows_are_heard_too_and_open_nothing(self, house: House, support: App) -> None:
+        (refused,) = self.take(house, [], [FeedbackIn(id="t1", app="nowhere", thumb="down")])
+        assert (refused.taken.outcome, refused.case) == ("rejected", None)
+
+    def test_what_cannot_be_judged_is_not_stored_either(
+        self, house: House, support: App, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object, **__: object) -> None:
+            raise Conflict("odd", "try again")
+
+        monkeypatch.setattr("ratchet.loop.enrich_trace", fail)
+        rows = [TraceIn(app="support", id="t1", input="hello")]
+        with pytest.raises(Conflict, match="odd"):
+            self.take(house, rows, [FeedbackIn(id="t1", thumb="down")])
+        assert house.store.traces.get("t1") is None
+        assert house.store.feedback.tallies("support") == {}
