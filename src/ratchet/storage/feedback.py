@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, exists, func, select, text
+from sqlalchemy import Connection, Row, exists, func, select
 
 from ratchet.interfaces import Arrival
 from ratchet.records.feedback import BAD_STARS, Feedback, Score
@@ -21,8 +21,8 @@ from ratchet.storage.rows import Access, from_row, insert_or_replace, within
 GOOD_STARS = 4
 _KNOWN = "SELECT id FROM feedback WHERE app = {} AND id IN ({ids})"
 
-_ADD_TO_TALLY = text(
-    "INSERT INTO tallies (app, outcome, count) VALUES (:app, :outcome, :amount)"
+_ADD_TO_TALLY = (
+    "INSERT INTO tallies (app, outcome, count) VALUES (?, ?, ?)"
     " ON CONFLICT (app, outcome) DO UPDATE SET count = tallies.count + excluded.count"
 )
 
@@ -143,8 +143,14 @@ class FeedbackEvents:
 
     def tally(self, app: str, outcome: str, amount: int = 1) -> None:
         """Add to the count of an intake outcome."""
+        self.tally_all({(app, outcome): amount})
+
+    def tally_all(self, amounts: Mapping[tuple[str, str], int]) -> None:
+        """Add to the counts of intake outcomes, each by app and outcome."""
         with self._access.transaction() as connection:
-            connection.execute(_ADD_TO_TALLY, {"app": app, "outcome": outcome, "amount": amount})
+            place = "?" if connection.dialect.paramstyle == "qmark" else "%s"
+            rows = [(app, outcome, amount) for (app, outcome), amount in amounts.items()]
+            connection.exec_driver_sql(_ADD_TO_TALLY.replace("?", place), rows)
 
     def tallies(self, app: str) -> dict[str, int]:
         """The counts of intake outcomes."""

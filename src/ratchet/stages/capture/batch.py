@@ -185,8 +185,8 @@ class Intake:
                 app = named if result.feedback or named in apps.known else ""
                 counts[app, "received"] += 1
                 counts[app, result.outcome] += 1
-        for (app, outcome), amount in counts.items():
-            self._outside.store.feedback.tally(app, outcome, amount)
+        if counts:
+            self._outside.store.feedback.tally_all(counts)
 
 
 class _Apps:
