@@ -79,7 +79,7 @@ def list_keys(store: StoreOption = None, as_json: JsonOption = False) -> None:
          "revoked" if key.revoked_at else when(key.expires_at) if key.expires_at else "never")
         for key in keys
     ]  # fmt: skip
-    empty = "There is no key: on this machine the service needs none. Make one with `ratchet keys create NAME`."
+    empty = "There never was a key: on this machine the service needs none. Make one with `ratchet keys create NAME`."
     print_table("Keys", ("key", "name", "kind", "scopes", "apps", "made", "ends"), rows, empty)
 
 
@@ -91,7 +91,7 @@ def revoke(key: Annotated[str, typer.Argument(help="Id of the key, key_...")], s
         left = [item for item in desk.all_keys() if item.revoked_at is None]
     console.print(f"{key} is revoked.", markup=False)
     if not left:
-        console.print("It was the last key: on this machine the service now needs none.")
+        console.print("It was the last key: nobody can call the service until you stop it and make another one.")
 
 
 @app.command("rotate-tokens")

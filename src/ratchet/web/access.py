@@ -43,7 +43,7 @@ class Caller:
 class Access:
     """Checks keys against the store, remembering each for a few seconds.
 
-    While the store has no key and the service listens on this machine only, everybody on it may do everything: *open
+    While the store never had a key and the service listens on this machine only, everybody on it may do everything: *open
     mode*. A web page of another origin may not, for it would act for whoever looks at it.
     """
 
@@ -82,7 +82,8 @@ class Access:
         now = self._outside.clock.now()
         checked, is_open = self._open
         if not checked <= now < checked + REMEMBERED_S:
-            is_open = not any(key.revoked_at is None for key in self._outside.store.keys.all())
+            # A revoked key counts too: taking the last one away must not let everybody in.
+            is_open = not self._outside.store.keys.all()
             self._open = now, is_open
         return is_open
 

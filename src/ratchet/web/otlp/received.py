@@ -31,7 +31,7 @@ class Received:
     traces: tuple[TraceIn, ...] = ()
     feedback: tuple[FeedbackIn, ...] = ()
     refused: tuple[Refused, ...] = ()
-    held: int = 0
+    held: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

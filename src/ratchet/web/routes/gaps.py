@@ -17,7 +17,7 @@ def report_gap(call: Call) -> GapOut:
         raise InvalidInput("The gap says that nothing was lost.", "Send the number of rows of at least one kind.")
     outside = call.service.house.outside
     details = {**lost, "since": round(asked.since), "until": round(asked.until)}
-    subject = asked.event_id or outside.ids.new("gap")
+    subject = f"gap:{asked.event_id or outside.ids.new('gap')}"
     with outside.store.transaction():
         if not outside.store.audit.has(subject):
             outside.store.audit.append(outside.clock.now(), call.caller.name, "capture.gap", "", subject, details)
