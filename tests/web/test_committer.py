@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -128,11 +129,21 @@ def test_more_than_the_disk_takes_is_refused_until_there_is_room(monkeypatch: py
     assert [name for commit in run(play).commits for name in commit] == ["a", "b", "c", "d", "e"]
 
 
-def test_draining_waits_for_everything_the_parts_of_a_failed_commit_too() -> None:
+def test_draining_waits_for_the_parts_of_a_failed_commit_too() -> None:
     async def play(writes: Committer[Any], disk: Disk) -> None:
         futures = [writes.put(batch(name)) for name in ("a", "bad", "b")]
         writes.put_soon(batch("soon"))
-        await writes.drain()
+        disk.opened.clear()
+        await asyncio.sleep(0)
+        disk.opened.set()
+        while not disk.commits:  # the loop does not learn of it yet
+            time.sleep(0.001)
+        disk.opened.clear()
+        draining = asyncio.ensure_future(writes.drain())
+        await asyncio.sleep(0.05)
+        assert not draining.done()
+        disk.opened.set()
+        await draining
         assert all(future.done() for future in futures)
         assert isinstance(futures[1].exception(), InvalidInput)
 
