@@ -124,6 +124,6 @@ def test_what_a_client_gave_up_stands_in_the_audit_log_once(still: Running) -> N
         assert still.post("/v1/gaps", gap).json() == {"lost": 5}
     found = [row for row in still.get("/v1/audit").json()["entries"] if row["action"] == "capture.gap"]
     assert [(row["subject"], row["details"]) for row in found] == [
-        ("gap-1", {"rating": 3, "trace": 2, "since": 10, "until": 20})
+        ("gap:gap-1", {"rating": 3, "trace": 2, "since": 10, "until": 20})
     ]
     refused(still.post("/v1/gaps", {"since": 1, "until": 2}), 422, "nothing was lost")
