@@ -29,7 +29,7 @@ demo: $(STAMP) ## Play the whole loop on an invented shop
 	@$(BIN)/ratchet demo --no-open
 
 test: $(STAMP) ## All tests but the long ones
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 check: $(STAMP) ## Lint, types, imports and the fast unit tests, under a minute
 	@$(BIN)/ruff format --check src tests benchmarks
@@ -45,7 +45,7 @@ coverage: $(STAMP) ## Branch coverage of records, stages and layers; fails under
 	@$(BIN)/python -m coverage report --include='src/ratchet/records/*,src/ratchet/stages/*,src/ratchet/layers/*' --fail-under=95
 
 test-full: $(STAMP) ## Everything, with the long fault and learning tests
-	@$(BIN)/python -m pytest -n 2
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: $(STAMP) ## Our own benchmarks, each printing a ratio
 	@$(BIN)/python -m benchmarks

@@ -31,9 +31,9 @@ LONGEST_WAIT_S = 10.0
 _numbers = count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """One browser for all tests."""
+    """One browser for the tests of a file: while it lives, its event loop holds this thread, and no other may run."""
     if not os.access(CHROMIUM, os.X_OK):
         pytest.skip(f"needs Chromium at {CHROMIUM}")
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
@@ -43,13 +43,13 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[running.Service]:
     with running.serving(tmp_path_factory.mktemp("service")) as service:
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(service: running.Service) -> Iterator[host.Site]:
     with host.serving(service.url) as site:
         yield site
