@@ -62,7 +62,7 @@ class ServiceSettings:
     ``host`` and ``port``; ``origins`` are the web origins that may send feedback with a token alone (``*`` for any);
     ``token_hours`` is how long a feedback token is good for; ``requests_per_minute`` bounds each key, or each address
     without one (0 for no bound); ``learn`` switches the background worker on. ``record`` says when the gateway's
-    traces are on disk: ``durable`` before the answer goes out, ``soon`` up to 50 ms after it.
+    traces are on disk: ``durable`` before the answer goes out, ``soon`` up to 200 ms after it.
     """
 
     host: str = "127.0.0.1"

@@ -13,7 +13,7 @@ from ratchet.stages.capture.batch import Prepared
 
 logger = logging.getLogger("ratchet.web")
 MOST_WAITING_ROWS = 20_000
-SOON_S = 0.05
+SOON_S = 0.2
 T = TypeVar("T")
 _Entry: TypeAlias = "tuple[Prepared, asyncio.Future[list[T]] | None]"
 
@@ -26,6 +26,7 @@ class Committer(Generic[T]):
         self._submit = submit
         self._waiting: list[_Entry[T]] = []
         self._running = False
+        self._awaited = 0
         self._timer: asyncio.TimerHandle | None = None
         self._rows = 0
 
@@ -52,6 +53,7 @@ class Committer(Generic[T]):
 
     def _add(self, prepared: Prepared, future: asyncio.Future[list[T]] | None) -> None:
         self._waiting.append((prepared, future))
+        self._awaited += future is not None
         self._rows += len(prepared.rows)
         if self._running:
             return
@@ -65,15 +67,21 @@ class Committer(Generic[T]):
 
     def _start(self) -> None:
         self._timer = None
-        if not self._running:
+        if not self._running and self._waiting:
             self._running = True
-            self._begin()
+            self._commit()
 
     def _begin(self) -> None:
-        batch, self._waiting = self._waiting, []
-        if not batch:
+        if not self._awaited:
+            # Nobody waits for what is there, so it may gather: many small commits would cost most of the time.
             self._running = False
+            if self._waiting and self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(SOON_S, self._start)
             return
+        self._commit()
+
+    def _commit(self) -> None:
+        batch, self._waiting, self._awaited = self._waiting, [], 0
         loop = asyncio.get_running_loop()
         try:
             done = self._submit([prepared for prepared, _ in batch])
