@@ -120,7 +120,8 @@ def running(settings: Settings) -> Iterator[Running]:
     thread.start()
     deadline = time.monotonic() + 20
     while not server.started:
-        assert thread.is_alive() and time.monotonic() < deadline, "the service did not start"
+        assert thread.is_alive(), "the service did not start"
+        assert time.monotonic() < deadline, "the service did not start in time"
         time.sleep(0.01)
     pool = urllib3.PoolManager(maxsize=16, retries=False, timeout=30)
     try:

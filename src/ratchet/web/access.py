@@ -43,8 +43,8 @@ class Caller:
 class Access:
     """Checks keys against the store, remembering each for a few seconds.
 
-    While the store never had a key and the service listens on this machine only, everybody on it may do everything: *open
-    mode*. A web page of another origin may not, for it would act for whoever looks at it.
+    While the store never had a key and the service listens on this machine only, everybody on it may do everything:
+    *open mode*. A web page of another origin may not, for it would act for whoever looks at it.
     """
 
     def __init__(self, outside: Outside, *, loopback: bool) -> None:
