@@ -270,3 +270,13 @@ def test_a_label_has_no_white_space_around_it(gateway: Gateway) -> None:
     assert gateway.ask("sorter").choices[0].message.content == "delivery"
     gateway.model.says(" two spaces \n")
     assert gateway.ask("tutor").choices[0].message.content == " two spaces \n"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_refusal_that_repeats_the_key_of_the_provider_is_passed_on_without_it(gateway: Gateway, stream: bool) -> None:
+    gateway.model.says(Reply(f"Incorrect API key provided: {KEY}.", status=401))
+    body = {"model": "bare", "messages": [{"role": "user", "content": QUESTION}], "stream": stream}
+    answered = gateway.service.post("/v1/chat/completions", body)
+    assert answered.status == 401
+    assert b"Incorrect API key provided: [redacted]." in answered.data
+    assert KEY.encode() not in answered.data

@@ -52,6 +52,7 @@ class Upstream:
         headers = {"content-type": "application/json", "user-agent": "ratchet"}
         if key := os.environ.get(settings.key_variable, "").strip():
             headers["authorization"] = f"Bearer {key}"
+        self._key = key.encode()
         self._connections = Connections(
             settings.base_url, headers, connect_s=settings.connect_timeout_s, read_s=settings.read_timeout_s
         )
@@ -68,7 +69,7 @@ class Upstream:
         kind = headers.get("content-type", "application/json")
         if status >= 400:
             self.judge(status)
-            return Response(status, answer, kind, passed(headers))
+            return Response(status, self._without_key(answer), kind, passed(headers))
         self.refuse_redirect(status)
         value = read(answer)
         if value is None:
@@ -88,7 +89,12 @@ class Upstream:
             body = await self._tried(response.read, retries=0)
         if response.status >= 400:
             self.judge(response.status)
+            return self._without_key(body)
         return body
+
+    def _without_key(self, body: bytes) -> bytes:
+        """A refusal as it may be passed on: some providers repeat the key they were sent."""
+        return body.replace(self._key, b"[redacted]") if len(self._key) >= 8 else body
 
     def judge(self, status: int) -> None:
         """Take up how the provider answered."""
