@@ -36,7 +36,7 @@ check: $(STAMP) ## Lint, types, imports and the fast unit tests, under a minute
 	@$(BIN)/ruff check src tests benchmarks
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest -n 2 -m "not slow and not embedder" tests/unit tests/architecture --ignore tests/unit/cli --ignore tests/unit/backtest
+	@$(BIN)/python -m pytest -n 2 -m "not slow and not embedder" tests/unit tests/architecture --ignore tests/unit/cli --ignore tests/unit/backtest --ignore tests/unit/sdk --ignore tests/unit/importers
 
 coverage: $(STAMP) ## Branch coverage of records, stages and layers; fails under 95%
 	@$(BIN)/python -m coverage erase
