@@ -22,7 +22,7 @@ from ratchet.records.filters import FeedbackFilter
 from ratchet.records.trace import Context
 from ratchet.storage import tables
 from ratchet.storage.database import sqlite_module
-from ratchet.storage.migrations.upgrade import HEAD, upgrade
+from ratchet.storage.migrations.upgrade import HEAD, run_migrations, upgrade
 from ratchet.storage.sql_store import SqlStore
 from tests.storage.conftest import SqlitePlace
 from tests.storage.samples import a_trace
@@ -31,7 +31,7 @@ from tests.storage.samples import a_trace
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
     engine = create_engine(f"sqlite:///{tmp_path / 'made.db'}", module=sqlite_module(), poolclass=pool.NullPool)
-    upgrade(engine, tmp_path / "made.db")
+    run_migrations(engine)
     yield engine
     engine.dispose()
 
@@ -191,3 +191,19 @@ class TestFromTheFirstSchema:
         migrated = create_engine(f"sqlite:///{old}", module=sqlite_module(), poolclass=pool.NullPool)
         assert differences(migrated) == []
         assert schema(migrated) == schema(engine)
+
+
+def test_an_empty_database_gets_at_once_what_the_migrations_would_make(engine: Engine, tmp_path: Path) -> None:
+    made = create_engine(f"sqlite:///{tmp_path / 'at_once.db'}", module=sqlite_module(), poolclass=pool.NullPool)
+    upgrade(made, tmp_path / "at_once.db")
+    assert differences(made) == []
+    assert set(inspect(made).get_table_names()) == set(inspect(engine).get_table_names())
+    for name in tables.metadata.tables:
+        columns = [
+            {(c["name"], str(c["type"]), c["nullable"]) for c in inspect(one).get_columns(name)}
+            for one in (made, engine)
+        ]
+        assert columns[0] == columns[1], name
+    alembic(made, "upgrade", "head")
+    assert differences(made) == [], "there is nothing left to migrate"
+    made.dispose()

@@ -1,4 +1,4 @@
-"""Brings a database to the newest schema; Alembic is imported only when there is something to do."""
+"""Brings a database to the newest schema; Alembic is imported only when an older one must be moved."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from typing import NoReturn
 from sqlalchemy import Engine, inspect, text
 
 from ratchet.errors import StorageError
+from ratchet.storage import tables
 
 HEAD = "0002"
 
 
 def upgrade(engine: Engine, path: Path) -> None:
-    """Run the migrations that are missing; refuses a database made by a newer version."""
+    """Make the schema in an empty database, or run the migrations that are missing; refuses a database made by a
+    newer version."""
     version = _version(engine)
     if version > HEAD:
         _refuse_newer(path, version)
-    if version < HEAD:
-        _run_alembic(engine)
+    if not version and _is_empty(engine):
+        _create(engine)
+    elif version < HEAD:
+        run_migrations(engine)
 
 
 def refuse_other(engine: Engine, path: Path) -> None:
@@ -51,7 +55,20 @@ def _refuse_newer(path: Path, version: str) -> NoReturn:
     )
 
 
-def _run_alembic(engine: Engine) -> None:
+def _is_empty(engine: Engine) -> bool:
+    return not inspect(engine).get_table_names()
+
+
+def _create(engine: Engine) -> None:
+    """The newest schema at once: a test holds it to what the migrations make, and starting takes half the time."""
+    with engine.begin() as connection:
+        tables.metadata.create_all(connection)
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+        connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": HEAD})
+
+
+def run_migrations(engine: Engine) -> None:
+    """Run all migrations that are missing."""
     from alembic import command
     from alembic.config import Config
 
