@@ -40,6 +40,7 @@ class Endpoint:
     def __init__(self, service: Service, route: Route) -> None:
         self._service = service
         self.route = route
+        self._places = route.places
         self._is_async = inspect.iscoroutinefunction(route.handler)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,7 +119,7 @@ class Endpoint:
             scope,
             receive,
         )
-        for place in route.places:
+        for place in self._places:
             _refuse_place(place, call.path[place], caller)
         if self._is_async:
             result = await route.handler(call)

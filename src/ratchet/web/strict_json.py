@@ -15,8 +15,6 @@ LARGEST_INTEGER = 2**63
 T = TypeVar("T")
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-# A colon after an escaped quote or after white space would make counting them misleading.
-_UNSURE = re.compile(rb'(?:\\"|[ \t\n\r]):')
 _FLAT = frozenset({str, float, bool, type(None)})
 _HALF_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -38,11 +36,17 @@ def value_in(body: bytes) -> Any:
     """
     try:
         value = msgspec.json.decode(body)
-        if not _UNSURE.search(body) and body.count(b'":') == _members(value, DEEPEST):
+        if not _is_unsure(body) and body.count(b'":') == _members(value, DEEPEST):
             return value
     except (msgspec.MsgspecError, RecursionError, ValueError):
         pass
     return parse(body)
+
+
+def _is_unsure(body: bytes) -> bool:
+    """Whether a colon follows an escaped quote or white space somewhere, which would make counting misleading. Five
+    plain searches are faster than one pattern."""
+    return b'\\":' in body or b" :" in body or b"\t:" in body or b"\n:" in body or b"\r:" in body
 
 
 def _members(value: Any, deeper: int) -> int:

@@ -165,10 +165,13 @@ class _Connection(asyncio.Protocol):
 class Connections:
     """Calls of one server, over connections that are kept. Raises :class:`UpstreamError` and ``TimeoutError``.
 
-    ``connect_s`` bounds connecting, ``read_s`` each wait for more of an answer; both in seconds.
+    ``connect_s`` bounds connecting, ``read_s`` each wait for more of an answer, ``whole_s`` all of a call up to its end
+    (of a stream: up to its beginning); in seconds.
     """
 
-    def __init__(self, base_url: str, headers: Mapping[str, str], *, connect_s: float, read_s: float) -> None:
+    def __init__(
+        self, base_url: str, headers: Mapping[str, str], *, connect_s: float, read_s: float, whole_s: float
+    ) -> None:
         parts = urlsplit(base_url)
         self._host = parts.hostname or "127.0.0.1"
         self._tls = ssl.create_default_context() if parts.scheme == "https" else None
@@ -179,6 +182,7 @@ class Connections:
         self._head = "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode("latin-1")
         self._connect_s = connect_s
         self._read_s = read_s
+        self._whole_s = whole_s
         self._idle: list[_Connection] = []
 
     def close(self) -> None:
@@ -188,10 +192,11 @@ class Connections:
 
     async def post(self, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of the answer to a POST."""
-        connection = await self._sent(path, body)
+        ends = asyncio.get_running_loop().time() + self._whole_s
+        connection = await self._sent(path, body, ends)
         try:
             while not connection.incoming().complete:
-                await connection.more(self._read_s)
+                await connection.more(self._left(ends))
                 if connection.incoming().size > LARGEST_ANSWER:
                     raise UpstreamError("its answer is too large", begun=True)
             incoming = connection.incoming()
@@ -204,17 +209,25 @@ class Connections:
 
     async def stream(self, path: str, body: bytes) -> Streaming:
         """The answer to a POST as soon as its headers are there."""
-        connection = await self._sent(path, body)
+        ends = asyncio.get_running_loop().time() + self._whole_s
+        connection = await self._sent(path, body, ends)
         connection.streams = True
         try:
             while not connection.incoming().status:
-                await connection.more(self._read_s)
+                await connection.more(self._left(ends))
         except BaseException:
             connection.transport.abort()
             raise
         return Streaming(self, connection, self._read_s)
 
-    async def _sent(self, path: str, body: bytes) -> _Connection:
+    def _left(self, ends: float) -> float:
+        """Seconds that the next wait may take. Raises ``TimeoutError`` when the call has taken too long."""
+        left = ends - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise TimeoutError
+        return min(self._read_s, left)
+
+    async def _sent(self, path: str, body: bytes, ends: float) -> _Connection:
         """A connection with the request on its way and, for a kept one, a first sign of life: what was given up by
         the other side meanwhile is replaced by a new one before anything was answered."""
         head = f"POST {self._path}{path} HTTP/1.1\r\n".encode("latin-1")
@@ -223,7 +236,7 @@ class Connections:
             connection.send(request)
             try:
                 while not connection.incoming().status:
-                    await connection.more(self._read_s)
+                    await connection.more(self._left(ends))
                 return connection
             except UpstreamError as error:
                 connection.transport.abort()

@@ -54,7 +54,11 @@ class Upstream:
             headers["authorization"] = f"Bearer {key}"
         self._key = key.encode()
         self._connections = Connections(
-            settings.base_url, headers, connect_s=settings.connect_timeout_s, read_s=settings.read_timeout_s
+            settings.base_url,
+            headers,
+            connect_s=settings.connect_timeout_s,
+            read_s=settings.read_timeout_s,
+            whole_s=settings.read_timeout_s * WHOLE_TAKES,
         )
 
     async def close(self) -> None:
@@ -86,7 +90,7 @@ class Upstream:
         """All of an answer that turned out to be no stream; what a refusal says about the provider is taken up."""
         with closing(response):
             self.refuse_redirect(response.status)
-            body = await self._tried(response.read, retries=0)
+            body = await self._tried(partial(self._bounded, response.read), retries=0)
         if response.status >= 400:
             self.judge(response.status)
             return self._without_key(body)
@@ -124,8 +128,7 @@ class Upstream:
     async def _tried(self, call: Callable[[], Awaitable[T]], retries: int | None = None) -> T:
         for left in range(self.settings.retries if retries is None else retries, -1, -1):
             try:
-                async with asyncio.timeout(self.settings.read_timeout_s * WHOLE_TAKES):
-                    return await call()
+                return await call()
             except UpstreamError as error:
                 if error.begun or not left:
                     raise self._unanswered(error) from error
@@ -135,6 +138,10 @@ class Upstream:
                 self.breaker.gave_up()
                 raise
         raise AssertionError("unreachable")
+
+    async def _bounded(self, call: Callable[[], Awaitable[T]]) -> T:
+        async with asyncio.timeout(self.settings.read_timeout_s * WHOLE_TAKES):
+            return await call()
 
     def _refuse_while_open(self) -> None:
         wait = self.breaker.wait_s()
