@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -191,7 +190,13 @@ def _insert(connection: Connection, events: Sequence[Feedback]) -> None:
 
 
 def _says_the_same(one: Feedback, other: Feedback) -> bool:
-    return replace(one, at=0.0) == replace(other, at=0.0)
+    """Whether two messages say the same of the same answer; in which order, and when, does not matter."""
+    about = [(event.trace_id, event.user, sorted(event.as_scores(), key=_by_name)) for event in (one, other)]
+    return about[0] == about[1]
+
+
+def _by_name(score: Score) -> tuple[str, str, str]:
+    return score.name, score.kind, str(score.value)
 
 
 def _score_rows(event: Feedback) -> list[tuple[Any, ...]]:

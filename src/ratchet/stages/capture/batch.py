@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Literal
 
-from ratchet.errors import InvalidInput, RatchetError
+from ratchet.errors import Conflict, InvalidInput, RatchetError
 from ratchet.interfaces import Outside
 from ratchet.records.app import App
 from ratchet.records.feedback import Feedback
@@ -127,13 +127,17 @@ class Intake:
 
     def _store_traces(self, traces: Sequence[Trace], apps: _Apps) -> list[Taken]:
         good = [trace for trace in traces if trace.app in apps.known]
-        new = iter(self._outside.store.traces.add_many(good))
-        return [
-            Taken(trace.id, "stored" if next(new) else "duplicate")
-            if trace.app in apps.known
-            else Taken(trace.id, "rejected", _too_many(trace.app))
-            for trace in traces
-        ]
+        new = dict(zip(map(id, good), self._outside.store.traces.add_many(good), strict=True))
+        owners = self._outside.store.traces.apps_of(trace.id for trace in good if not new[id(trace)])
+        return [self._came(trace, new.get(id(trace)), owners) for trace in traces]
+
+    def _came(self, trace: Trace, is_new: bool | None, owners: Mapping[str, str]) -> Taken:
+        if is_new is None:
+            return Taken(trace.id, "rejected", _too_many(trace.app))
+        if not is_new and owners[trace.id] != trace.app:
+            # To call it a duplicate would acknowledge a row that is nowhere.
+            return Taken(trace.id, "rejected", _taken_id(trace.id))
+        return Taken(trace.id, "stored" if is_new else "duplicate")
 
     def _store_feedback(self, said: Sequence[Feedback], apps: _Apps) -> list[Taken]:
         """Each under its trace's app; feedback may come before its trace if it says which app it is for."""
@@ -232,6 +236,11 @@ class _Apps:
 def _usable_app(name: str) -> None:
     """Refuse a name that no app can have."""
     App(name=name, kind="chat", base=OBSERVED, embedder="", labels={})
+
+
+def _taken_id(trace_id: str) -> RatchetError:
+    """The error for a trace whose id stands for one of another app, which is not named: it may be none of theirs."""
+    return Conflict(f"The trace id {trace_id!r} is taken by another app.", "Give every trace an id of its own.")
 
 
 def _too_many(name: str) -> InvalidInput:

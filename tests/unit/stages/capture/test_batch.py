@@ -82,6 +82,13 @@ class TestWriting:
             [("t1", "duplicate"), ("t2", "rejected"), ("f1", "duplicate"), ("f1", "rejected")],
         ]
 
+    def test_refuses_a_trace_whose_id_stands_for_one_of_another_app(self, intake: Intake, house: House) -> None:
+        stored, foreign = take(intake, [trace("t1"), trace("t1", app="other")])
+        assert (stored.outcome, foreign.outcome) == ("stored", "rejected")
+        assert isinstance(foreign.error, Conflict)
+        assert "support" not in str(foreign.error), "whose it is, is not told"
+        assert outcomes(take(intake, [trace("t1")])) == [("t1", "duplicate")]
+
     def test_puts_feedback_under_the_app_of_its_trace(self, intake: Intake, house: House) -> None:
         first, second, third = take(intake, [trace("t1")], [said("t1", "f1"), said("t1", "f2", app="other", stars=1),
                                                             said("t1", "f3", app="support", stars=5)])[1:]  # fmt: skip
@@ -250,7 +257,7 @@ class Model:
         if not row.input:
             return "rejected"
         if row.id in self.traces:
-            return "duplicate"
+            return "duplicate" if self.traces[row.id] == row.app else "rejected"
         self.traces[row.id] = row.app
         return "stored"
 

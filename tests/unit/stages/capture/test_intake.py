@@ -218,6 +218,11 @@ def test_an_event_id_that_stands_for_something_else_is_refused_and_changes_nothi
     assert len(house.store.feedback.history("t1")) == 1
 
 
+def test_the_same_event_with_its_scores_in_another_order_is_the_same(house: House) -> None:
+    assert give(house, event_id="e1", scores={"tone": 5, "accuracy": 2}, flags=("unsafe", "wrong")) == "stored"
+    assert give(house, event_id="e1", scores={"accuracy": 2, "tone": 5}, flags=("wrong", "unsafe")) == "duplicate"
+
+
 def test_an_event_id_belongs_to_its_app(house: House) -> None:
     give(house, event_id="e1", thumb="up")
     other = read_feedback(house.outside, "triage", "t2", event_id="e1", thumb="down")
@@ -255,7 +260,8 @@ def test_the_last_value_of_each_user_and_name_stands_and_a_repeated_event_counts
     refused = 0
     for event, user, scores in events:
         said = {"event_id": event and f"{event}-{trace_id}", "user": user, "scores": scores}
-        if event in seen and seen[event] != (user, scores):
+        said_before = {name: (type(value), value) for name, value in scores.items()}  # true is not the number 1
+        if event in seen and seen[event] != (user, said_before):
             with pytest.raises(Conflict):
                 give(house, trace_id, **said)
             refused += 1
@@ -263,7 +269,7 @@ def test_the_last_value_of_each_user_and_name_stands_and_a_repeated_event_counts
         assert give(house, trace_id, **said) == ("duplicate" if event in seen else "stored")
         if event not in seen:
             expected.setdefault(user, {}).update(scores)
-        seen |= {event: (user, scores)} if event else {}
+        seen |= {event: (user, said_before)} if event else {}
     found = house.store.feedback.scores(trace_id)
     assert {user: {score.name: score.value for score in given} for user, given in found.items()} == expected
     stored = len([event for event, _, _ in events if not event]) + len(seen)
